@@ -1,0 +1,140 @@
+/**
+ * What a wire format must be able to do. Formats never know of each other: a pair is one format's decoders composed
+ * with another's encoders, by way of the neutral form (`lib/neutral.ts`).
+ */
+import type { Failure, Result } from "./base/failure.ts";
+import type { JsonObject } from "./base/fields.ts";
+import type { SseEvent } from "./base/sse.ts";
+import type { Capabilities } from "./capabilities.ts";
+import type { FormatName, Loss, NeutralEvent, NeutralRequest, NeutralResponse } from "./neutral.ts";
+import type { Restore } from "./translation/names.ts";
+
+/** Where a request goes, with everything about that place that an encoder or decoder may ask. */
+export interface Target {
+  /** The provider's name in the config, for messages. */
+  provider: string;
+  /** The model's name at the provider. */
+  model: string;
+  format: FormatName;
+  /** Whose models these are: decides which opaque values go there. `anthropic`, `openai`, or the provider's name. */
+  family: string;
+  flags: ReadonlySet<Flag>;
+  capabilities: Capabilities;
+}
+
+/**
+ * Quirks of upstreams, each named once here and read in one format's folder; a provider's line in `providers.ts` or
+ * the config's `flags` turns them on (TRANSLATION.md, 2.8 and 4.5).
+ */
+export const FLAGS = [
+  /** Sends `max_tokens` instead of `max_completion_tokens`. */
+  "max_tokens",
+  /** Has no `developer` role: sends `system`. */
+  "no_developer_role",
+  /** Refuses `stream_options`. */
+  "no_stream_options",
+  /** Refuses `parallel_tool_calls`. */
+  "no_parallel_tool_calls",
+  /** Thinking goes back as `reasoning_content` on assistant messages. */
+  "echo_reasoning_content",
+  /** Thinking goes back as `reasoning_details` on assistant messages. */
+  "echo_reasoning_details",
+  /** `<think>…</think>` in the text is thinking. */
+  "think_tags",
+  /** Tool call ids are exactly nine letters and digits. */
+  "short_tool_ids",
+  /** Says `"any"` where others say `"required"`. */
+  "tool_choice_any",
+  /** Tool call arguments arrive as everything so far, not as increments. */
+  "cumulative_arguments",
+] as const;
+export type Flag = (typeof FLAGS)[number];
+
+/** Collects what could not be carried, once per path. */
+export class Losses {
+  readonly list: Loss[] = [];
+
+  add(path: string, reason: string): void {
+    if (!this.list.some((loss) => loss.path === path)) this.list.push({ path, reason });
+  }
+}
+
+/** A request in an upstream's format, and what its answer needs to be undone. */
+export interface EncodedRequest {
+  body: JsonObject;
+  /** Gives the answer's tool calls their client's names and kinds back. */
+  restore: Restore;
+  /** Stop sequences that the format has no field for: the gateway cuts the text at the first match. */
+  emulateStop?: string[];
+  /** Headers that belong to the body: `anthropic-version`, `anthropic-beta`. Never credentials. */
+  headers: Record<string, string>;
+}
+
+/** What an encoder of answers needs to know of the call. */
+export interface Answer {
+  /** The gateway's id of this request: `req_…`. */
+  requestId: string;
+  /** The model's name as the client is to see it. */
+  model: string;
+  /**
+   * The client's request. Encoders take what they echo when they are opened and let go of it: a stream lives long.
+   */
+  request: NeutralRequest;
+  /** Tokens, bytes / 4: what is said of the input until the upstream says better. Never 0. */
+  estimatedInputTokens: number;
+  /** Losses that are found only while answering. */
+  losses: Losses;
+}
+
+/** Upstream bytes, framed, to neutral events. `end` is called once, when the body has ended without a fault. */
+export interface StreamDecoder {
+  decode(event: SseEvent): Iterable<NeutralEvent>;
+  end(): Iterable<NeutralEvent>;
+}
+
+/** Neutral events to frames of text, ready to be written. Knows no network. */
+export interface StreamEncoder {
+  encode(event: NeutralEvent): Iterable<string>;
+}
+
+export interface ErrorAnswer {
+  status: number;
+  body: JsonObject;
+}
+
+export interface Format {
+  readonly name: FormatName;
+  /** What follows the provider's `base_url`: `/chat/completions`. */
+  readonly path: string;
+  /** Whether its streams allow one open part at a time, so that its encoder must be fed by the sequencer. */
+  readonly oneOpenPart: boolean;
+  /**
+   * Byte patterns of which one is in every properly ended stream of this format (its terminal events and its errors).
+   * None of them can occur inside a JSON string. Pass-through looks for them; nothing else does.
+   */
+  readonly terminals: readonly string[];
+
+  /** Client side: body and headers to neutral, or what is wrong with them. */
+  decodeRequest(body: JsonObject, headers: Headers): Result<NeutralRequest>;
+  /** Upstream side. What can't be carried goes to `losses`; what would change the meaning is a failure. */
+  encodeRequest(request: NeutralRequest, target: Target, losses: Losses): Result<EncodedRequest>;
+
+  /** Upstream side, status 200, not streamed. */
+  decodeResponse(body: JsonObject, target: Target): Result<NeutralResponse>;
+  /** Client side, not streamed. */
+  encodeResponse(response: NeutralResponse, answer: Answer): JsonObject;
+
+  openDecoder(target: Target): StreamDecoder;
+  openEncoder(answer: Answer): StreamEncoder;
+
+  /** Upstream side: a status that isn't 2xx, or an error object in a body of 200. `text` is the body, bounded. */
+  decodeError(status: number, headers: Headers, text: string): Failure;
+  /** Client side: status and body that the client's SDK turns into its typed exception. */
+  encodeError(failure: Failure, requestId: string): ErrorAnswer;
+
+  /**
+   * Same-format requests pass as bytes, but what the gateway itself put into earlier answers (envelopes, TRANSLATION.md
+   * 1.4) must not reach a real provider: called only when the bytes hold an envelope's prefix. Returns the mended body.
+   */
+  stripEnvelopes(body: JsonObject, target: Target, losses: Losses): JsonObject;
+}

@@ -1,0 +1,45 @@
+/**
+ * Tool arguments between the two ways of writing them: a raw string (chat, responses) and an object (messages)
+ * (TRANSLATION.md, 3.4).
+ */
+import { isObject, type JsonObject } from "../base/fields.ts";
+import type { Losses } from "../format.ts";
+
+/** String to object. What isn't an object is wrapped, and said; nothing is thrown away. */
+export function argumentsObject(text: string, losses: Losses, path: string): JsonObject {
+  if (text.trim() === "") return {};
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    losses.add(path, "the arguments are no valid JSON: sent as {_raw}");
+    return { _raw: text };
+  }
+  if (isObject(value)) return value;
+  losses.add(path, "the arguments are no object: sent as {value}");
+  return { value };
+}
+
+/** A custom tool's free text as a function's arguments. */
+export function customAsArguments(input: string): string {
+  return JSON.stringify({ input });
+}
+
+/** The free text of a custom tool that was called as a function; the raw string where it isn't `{input: string}`. */
+export function argumentsAsCustom(text: string): string {
+  try {
+    const value: unknown = JSON.parse(text);
+    if (isObject(value) && typeof value["input"] === "string") return value["input"];
+  } catch {
+    // Not JSON: the model wrote the text itself.
+  }
+  return text;
+}
+
+/** The schema that a custom tool has where only functions exist. */
+export const CUSTOM_TOOL_SCHEMA: JsonObject = {
+  type: "object",
+  properties: { input: { type: "string" } },
+  required: ["input"],
+  additionalProperties: false,
+};

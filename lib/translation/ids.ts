@@ -1,0 +1,40 @@
+/**
+ * Ids: kept where they are legal for the other side, else a pure function of the old one, so that a call and its result
+ * get the same new id without any state (TRANSLATION.md, 2.4 and 3.1).
+ */
+import { createHash, randomBytes } from "node:crypto";
+
+const BASE62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+const CALL_ID = /^[a-zA-Z0-9_-]+$/;
+
+function base62(bytes: Uint8Array, length: number): string {
+  let text = "";
+  for (let i = 0; i < length; i++) text += BASE62[(bytes[i % bytes.length] ?? 0) % 62];
+  return text;
+}
+
+/** A new id: `prefix` + 24 characters. */
+export function randomId(prefix: string): string {
+  return prefix + base62(randomBytes(24), 24);
+}
+
+/** Always the same id for the same `seed`: `prefix` + 24 characters. */
+export function derivedId(prefix: string, seed: string): string {
+  return prefix + base62(createHash("sha256").update(seed).digest(), 24);
+}
+
+/** The id of an answer: the upstream's own if it has the client format's prefix, else derived from it, else random. */
+export function answerId(prefix: string, upstreamId: string): string {
+  if (upstreamId === "") return randomId(prefix);
+  return upstreamId.startsWith(prefix) ? upstreamId : derivedId(prefix, upstreamId);
+}
+
+/** A tool call's id as the target takes it: `[a-zA-Z0-9_-]`, at most `maxLength`. */
+export function callId(id: string, maxLength: number): string {
+  return id.length <= maxLength && CALL_ID.test(id) ? id : derivedId("call_", id);
+}
+
+/** Exactly nine letters and digits, as Mistral wants them. */
+export function shortCallId(id: string): string {
+  return /^[a-zA-Z0-9]{9}$/.test(id) ? id : base62(createHash("sha256").update(id).digest(), 9);
+}

@@ -1,0 +1,214 @@
+/**
+ * JSON as bytes: a scan that checks the whole text and finds the top-level members without building them, so that a
+ * pass-through request of any size is neither parsed nor re-serialised. Source: RFC 8259.
+ */
+import { fail, type Failure, invalid, type Result, success } from "./failure.ts";
+import { joinBytes } from "./sse.ts";
+
+/** A value's place in the bytes: `start` inclusive, `end` exclusive. */
+export interface Span {
+  start: number;
+  end: number;
+}
+
+const QUOTE = 0x22;
+const BACKSLASH = 0x5c;
+const COMMA = 0x2c;
+const COLON = 0x3a;
+const OPEN_BRACE = 0x7b;
+const CLOSE_BRACE = 0x7d;
+const OPEN_BRACKET = 0x5b;
+const CLOSE_BRACKET = 0x5d;
+
+const MAX_DEPTH = 512;
+/** Strings longer than this are searched natively: base64 images are skipped at memory speed. */
+const SHORT_STRING = 24;
+
+/** The members of a JSON object by name, the last of equal names as `JSON.parse` has it; 400 when it isn't one. */
+export function scanObject(bytes: Uint8Array): Result<Map<string, Span>> {
+  const scanner = new Scanner(bytes);
+  const members = scanner.document();
+  return scanner.fault === undefined ? success(members) : fail(scanner.fault);
+}
+
+/** The value at `span`, parsed. */
+export function valueAt(bytes: Uint8Array, span: Span): unknown {
+  return JSON.parse(new TextDecoder().decode(bytes.subarray(span.start, span.end)));
+}
+
+/** The same bytes with `span` replaced; everything else is copied as it is. */
+export function replaceAt(bytes: Uint8Array, span: Span, value: string): Uint8Array<ArrayBuffer> {
+  return joinBytes([bytes.subarray(0, span.start), new TextEncoder().encode(value), bytes.subarray(span.end)]);
+}
+
+interface RawJson {
+  rawJSON(text: string): unknown;
+  isRawJSON(value: unknown): value is { rawJSON: string };
+  parse(text: string, reviver: (key: string, value: unknown, context?: { source?: string }) => unknown): unknown;
+}
+const raw = JSON as unknown as RawJson;
+const LONG_NUMBER = /\d{16}/;
+
+/**
+ * Parses JSON without losing digits: integers beyond 2^53 become raw JSON values that `JSON.stringify` writes as they
+ * stood. Throws SyntaxError, as `JSON.parse` does.
+ */
+export function parseJson(text: string): unknown {
+  if (!LONG_NUMBER.test(text)) return JSON.parse(text);
+  return raw.parse(text, (_key, value, context) => {
+    const isUnsafe = typeof value === "number" && Number.isInteger(value) && !Number.isSafeInteger(value);
+    return isUnsafe && context?.source !== undefined ? raw.rawJSON(context.source) : value;
+  });
+}
+
+class Scanner {
+  fault: Failure | undefined;
+  #at = 0;
+
+  constructor(readonly bytes: Uint8Array) {}
+
+  document(): Map<string, Span> {
+    const members = new Map<string, Span>();
+    this.#space();
+    if (this.bytes[this.#at] !== OPEN_BRACE) {
+      this.#reject("Expected a JSON object");
+      return members;
+    }
+    this.#object(1, members);
+    this.#space();
+    if (this.fault === undefined && this.#at < this.bytes.length) this.#reject("Unexpected text after the JSON object");
+    return members;
+  }
+
+  #value(depth: number): boolean {
+    this.#space();
+    switch (this.bytes[this.#at]) {
+      case QUOTE:
+        return this.#string();
+      case OPEN_BRACE:
+        return this.#object(depth + 1);
+      case OPEN_BRACKET:
+        return this.#array(depth + 1);
+      default:
+        return this.#scalar();
+    }
+  }
+
+  #object(depth: number, members?: Map<string, Span>): boolean {
+    if (depth > MAX_DEPTH) return this.#reject(`More than ${MAX_DEPTH} levels of nesting`);
+    this.#at++;
+    this.#space();
+    if (this.bytes[this.#at] === CLOSE_BRACE) return this.#step();
+    for (;;) {
+      this.#space();
+      const keyStart = this.#at;
+      if (this.bytes[this.#at] !== QUOTE) return this.#reject("Expected a member name in quotes");
+      if (!this.#string()) return false;
+      const keyEnd = this.#at;
+      this.#space();
+      if (this.bytes[this.#at] !== COLON) return this.#reject('Expected ":" after a member name');
+      this.#at++;
+      this.#space();
+      const start = this.#at;
+      if (!this.#value(depth)) return false;
+      if (members !== undefined) members.set(this.#key(keyStart, keyEnd), { start, end: this.#at });
+      this.#space();
+      const next = this.bytes[this.#at];
+      if (next === CLOSE_BRACE) return this.#step();
+      if (next !== COMMA) return this.#reject('Expected "," or "}"');
+      this.#at++;
+    }
+  }
+
+  #array(depth: number): boolean {
+    if (depth > MAX_DEPTH) return this.#reject(`More than ${MAX_DEPTH} levels of nesting`);
+    this.#at++;
+    this.#space();
+    if (this.bytes[this.#at] === CLOSE_BRACKET) return this.#step();
+    for (;;) {
+      if (!this.#value(depth)) return false;
+      this.#space();
+      const next = this.bytes[this.#at];
+      if (next === CLOSE_BRACKET) return this.#step();
+      if (next !== COMMA) return this.#reject('Expected "," or "]"');
+      this.#at++;
+    }
+  }
+
+  #string(): boolean {
+    const bytes = this.bytes;
+    let at = this.#at + 1;
+    const near = Math.min(at + SHORT_STRING, bytes.length);
+    while (at < near) {
+      const byte = bytes[at];
+      if (byte === QUOTE) {
+        this.#at = at + 1;
+        return true;
+      }
+      at += byte === BACKSLASH ? 2 : 1;
+    }
+    for (let quote = bytes.indexOf(QUOTE, at); quote !== -1; quote = bytes.indexOf(QUOTE, quote + 1)) {
+      if (isEscaped(bytes, quote, at)) continue;
+      this.#at = quote + 1;
+      return true;
+    }
+    this.#at = bytes.length;
+    return this.#reject("A string without its closing quote");
+  }
+
+  #scalar(): boolean {
+    const start = this.#at;
+    const bytes = this.bytes;
+    while (this.#at < bytes.length && isScalarByte(bytes[this.#at] as number)) this.#at++;
+    if (this.#at > start && this.#at - start < 400) {
+      const text = new TextDecoder().decode(bytes.subarray(start, this.#at));
+      if (text === "true" || text === "false" || text === "null" || NUMBER.test(text)) return true;
+    }
+    this.#at = start;
+    return this.#reject("Expected a value");
+  }
+
+  #key(start: number, end: number): string {
+    const text = new TextDecoder().decode(this.bytes.subarray(start, end));
+    try {
+      return JSON.parse(text) as string;
+    } catch {
+      this.#reject("A member name with an illegal escape");
+      return "";
+    }
+  }
+
+  #space(): void {
+    for (;;) {
+      const byte = this.bytes[this.#at];
+      if (byte !== 0x20 && byte !== 0x0a && byte !== 0x0d && byte !== 0x09) return;
+      this.#at++;
+    }
+  }
+
+  #step(): boolean {
+    this.#at++;
+    return true;
+  }
+
+  #reject(message: string): boolean {
+    const where = this.#at >= this.bytes.length ? "the end of the body" : `byte ${this.#at}`;
+    this.fault ??= invalid(`The body is not valid JSON: ${message} at ${where}`);
+    return false;
+  }
+}
+
+const NUMBER = /^-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?$/;
+
+/** Letters, digits, `+`, `-` and `.`: what numbers, true, false and null are made of. */
+function isScalarByte(byte: number): boolean {
+  return (byte >= 0x30 && byte <= 0x39) || (byte >= 0x61 && byte <= 0x7a) || byte === 0x2d || byte === 0x2e ||
+    byte === 0x2b || byte === 0x45;
+}
+
+/** Whether an odd number of backslashes stands before `quote`, none of them before `from`. */
+function isEscaped(bytes: Uint8Array, quote: number, from: number): boolean {
+  let at = quote - 1;
+  while (at >= from && bytes[at] === BACKSLASH) at--;
+  return (quote - 1 - at) % 2 === 1;
+}

@@ -1,0 +1,50 @@
+/**
+ * One JSON line per event, on stderr. Lines are gathered for a moment and written together: a write per request would
+ * cost more than the request. Secrets print as `***` by their type (`secret.ts`).
+ */
+import process from "node:process";
+
+export type LogFields = Record<string, unknown>;
+
+export interface Log {
+  info(event: string, fields?: LogFields): void;
+  warn(event: string, fields?: LogFields): void;
+  error(event: string, fields?: LogFields): void;
+  /** Writes what is still gathered; called before the process ends. */
+  flush(): void;
+}
+
+const LEVELS = ["info", "warn", "error", "off"] as const;
+export type LogLevel = (typeof LEVELS)[number];
+export const LOG_LEVELS: readonly LogLevel[] = LEVELS;
+
+const GATHER_MS = 25;
+const GATHER_CHARACTERS = 64 * 1024;
+
+export function createLog(level: LogLevel, write: (text: string) => void = toStderr): Log {
+  let gathered = "";
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const flush = (): void => {
+    clearTimeout(timer);
+    timer = undefined;
+    const text = gathered;
+    gathered = "";
+    if (text !== "") write(text);
+  };
+  const line = (lineLevel: LogLevel, event: string, fields: LogFields = {}): void => {
+    if (LEVELS.indexOf(lineLevel) < LEVELS.indexOf(level)) return;
+    gathered += `${JSON.stringify({ time: new Date().toISOString(), level: lineLevel, event, ...fields })}\n`;
+    if (gathered.length > GATHER_CHARACTERS) flush();
+    else timer ??= setTimeout(flush, GATHER_MS);
+  };
+  return {
+    info: (event, fields) => line("info", event, fields),
+    warn: (event, fields) => line("warn", event, fields),
+    error: (event, fields) => line("error", event, fields),
+    flush,
+  };
+}
+
+function toStderr(text: string): void {
+  process.stderr.write(text);
+}

@@ -1,0 +1,401 @@
+/**
+ * The config: one YAML file, read with positions, checked by zod, every fault reported at once as
+ * `config.yaml:12:5  providers.lab.formats  Expected … but got …`.
+ */
+import { isAlias, isMap, isScalar, isSeq, LineCounter, type Node, parseDocument } from "yaml";
+import { z } from "zod";
+import { describe, isObject } from "./base/fields.ts";
+import { LOG_LEVELS, type LogLevel } from "./base/log.ts";
+import { nearest } from "./base/nearest.ts";
+import { Secret } from "./base/secret.ts";
+import { type Flag, FLAGS } from "./format.ts";
+import { FORMAT_NAMES, type FormatName } from "./neutral.ts";
+import { FAMILY_OF_FORMAT, MOCK_URL, type Preset, PRESETS } from "./providers.ts";
+
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+export interface Provider {
+  name: string;
+  /** Without a slash at the end. */
+  baseUrl: string;
+  /** What it serves, best first; never empty. */
+  formats: readonly FormatName[];
+  family: string;
+  flags: ReadonlySet<Flag>;
+  apiKey?: Secret;
+  /** The environment variable that would hold the key, where there is none yet: the provider waits for it. */
+  waitsFor?: string;
+  headers: Readonly<Record<string, string>>;
+  isMock: boolean;
+}
+
+export interface ModelRule {
+  /** Exact, or a pattern with one `*`. */
+  name: string;
+  provider: string;
+  /** The provider's model; a `*` carries what the pattern's matched. */
+  model: string;
+  onLoss: "report" | "reject";
+}
+
+export interface Timeouts {
+  /** From sending the request to the upstream's first byte. */
+  firstByteMs: number;
+  /** Between two reads of an upstream's stream. */
+  idleMs: number;
+  /** How often a silent stream is kept alive. */
+  keepaliveMs: number;
+}
+
+export interface Config {
+  file: string;
+  host: string;
+  port: number;
+  providers: ReadonlyMap<string, Provider>;
+  models: readonly ModelRule[];
+  modelsOnly: boolean;
+  reportUpstreamModel: boolean;
+  exposeUpstreamAuth: boolean;
+  maxBodyBytes: number;
+  timeouts: Timeouts;
+  logLevel: LogLevel;
+}
+
+export interface ConfigIssue {
+  file: string;
+  /** From 1. */
+  line: number;
+  column: number;
+  /** `providers.lab.formats`, or `""` for the file itself. */
+  path: string;
+  message: string;
+}
+
+export type ConfigResult = { ok: true; value: Config } | { ok: false; issues: ConfigIssue[] };
+
+const milliseconds = (fallback: number) => z.int().min(1).max(86_400_000).default(fallback);
+
+const ProviderSchema = z.strictObject({
+  preset: z.enum(Object.keys(PRESETS)).optional().describe("A known provider whose settings are taken over"),
+  base_url: z.string().optional().describe("With the version path, as in the SDKs: https://host/v1"),
+  formats: z.array(z.enum(FORMAT_NAMES)).min(1).optional().describe("What it serves, best first"),
+  api_key: z.string().optional().describe("Usually ${VARIABLE}; a preset reads its own variable"),
+  headers: z.record(z.string(), z.string()).default({}).describe("Sent with every request to it"),
+  family: z.string().min(1).optional().describe("Whose models it serves, for signed thinking: anthropic, openai…"),
+  flags: z.array(z.enum(FLAGS)).default([]).describe("Quirks of its dialect (docs/ARCHITECTURE.md)"),
+});
+
+const ModelSchema = z.strictObject({
+  name: z.string().min(1).describe("What clients ask for: an exact name, or a pattern with one *"),
+  target: z.string().describe("provider/model; a * carries what the pattern's * matched"),
+  on_loss: z.enum(["report", "reject"]).default("report").describe("reject: 400 when anything can't be carried"),
+});
+
+const TimeoutsSchema = z.strictObject({
+  first_byte_ms: milliseconds(600_000).describe("From sending a request to the upstream's first byte"),
+  idle_ms: milliseconds(300_000).describe("Between two pieces of an upstream's stream"),
+  keepalive_ms: milliseconds(15_000).describe("How often a silent stream to a client is kept alive"),
+});
+
+/** The shape of the file. `docs/config.schema.json` is made from it. */
+export const ConfigSchema = z.strictObject({
+  listen: z.string().default("127.0.0.1:12000").describe("host:port"),
+  providers: z.record(z.string().regex(/^[A-Za-z0-9_.-]+$/), ProviderSchema.nullable()).default({})
+    .describe("Where models are; a name that is a preset needs nothing more"),
+  models: z.array(ModelSchema).default([]).describe("Names for clients; the first that matches wins"),
+  models_only: z.boolean().default(false).describe("Serve only the names under `models`, not provider/model"),
+  report_upstream_model: z.boolean().default(false).describe("Answers name the upstream's model, not the client's"),
+  expose_upstream_auth: z.boolean().default(false).describe("An upstream's 401 reaches clients as 401, not 502"),
+  max_body_mb: z.number().positive().max(1024).default(32).describe("The largest request body, in MiB"),
+  timeouts: TimeoutsSchema.prefault({}),
+  log: z.enum(LOG_LEVELS).default("info").describe("info has a line per request"),
+});
+
+type RawConfig = z.output<typeof ConfigSchema>;
+type Path = readonly PropertyKey[];
+type Report = (path: Path, message: string, onKey?: boolean) => void;
+
+/** Reads a config. `file` is for messages; `env` is where `${VAR}` and the presets' keys come from. */
+export function parseConfig(text: string, file: string, env: Environment): ConfigResult {
+  const lines = new LineCounter();
+  const document = parseDocument(shielded(text), { lineCounter: lines, prettyErrors: false });
+  const issues: ConfigIssue[] = [];
+  const reportAt = (offset: number, path: Path, message: string): void => {
+    const { line, col } = lines.linePos(offset);
+    issues.push({ file, line, column: col, path: pathText(path), message });
+  };
+  // What follows the first syntax error is mostly its echo.
+  const [syntax] = document.errors;
+  if (syntax !== undefined) reportAt(syntax.pos[0], [], sentence(syntax.message));
+  if (issues.length > 0) return { ok: false, issues };
+
+  const report: Report = (path, message, onKey = false) =>
+    reportAt(offsetOf(document.contents, path, onKey), path, message);
+  const tree = new Interpolation(env, report);
+  const filled = tree.fill(document.toJS() ?? {}, []);
+  const parsed = ConfigSchema.safeParse(filled);
+  if (!parsed.success) {
+    for (const issue of parsed.error.issues) reportZod(issue, filled, report);
+  } else {
+    const config = build(parsed.data, file, env, tree.unset, report);
+    if (issues.length === 0 && config !== undefined) return { ok: true, value: config };
+  }
+  return { ok: false, issues: issues.sort((a, b) => a.line - b.line || a.column - b.column) };
+}
+
+/** One line a fault, as a terminal and an editor's problem matcher read it. */
+export function formatIssue(issue: ConfigIssue): string {
+  return `${issue.file}:${issue.line}:${issue.column}  ${issue.path === "" ? "" : `${issue.path}  `}${issue.message}`;
+}
+
+const OPEN = "\uE000";
+const CLOSE = "\uE001";
+
+/**
+ * `[${A}, ${B}]` is what people write, and no YAML: a brace ends a plain scalar there. So the braces of `${…}` are
+ * exchanged for characters that mean nothing to YAML, of the same length, that positions stay true.
+ */
+function shielded(text: string): string {
+  return text.replace(/\$\{([^{}\n]*)\}/g, `$$${OPEN}$1${CLOSE}`);
+}
+
+/** Fills `${VAR}` and `${VAR:-default}` in, in every string; `$${` stays a literal `${`. */
+class Interpolation {
+  /** Paths of `api_key`s whose variable is not set: their providers wait for it. */
+  readonly unset = new Map<string, string>();
+
+  constructor(readonly env: Environment, readonly report: Report) {}
+
+  fill(value: unknown, path: Path): unknown {
+    if (typeof value === "string") return this.#text(value, path);
+    if (Array.isArray(value)) return value.map((entry, index) => this.fill(entry, [...path, index]));
+    if (!isObject(value)) return value;
+    const filled: Record<string, unknown> = {};
+    for (const [key, entry] of Object.entries(value)) {
+      const result = this.fill(entry, [...path, key]);
+      if (result !== undefined) filled[key] = result;
+    }
+    return filled;
+  }
+
+  #text(text: string, path: Path): string | undefined {
+    let missing: string | undefined;
+    const filled = text.replace(
+      /(\$?)\$\uE000([^\uE001]*)\uE001/g,
+      (_match, escape: string, inside: string) => {
+        if (escape !== "") return `\${${inside}}`;
+        const [, name, fallback] = /^([A-Za-z_][A-Za-z0-9_]*)(?::-(.*))?$/.exec(inside) ?? [];
+        if (name === undefined) {
+          this.report(path, `Expected \${VARIABLE} or \${VARIABLE:-default} but got "\${${inside}}"`);
+          return "";
+        }
+        const value = this.env[name];
+        if (value !== undefined && value !== "") return value;
+        if (fallback === undefined) missing ??= name;
+        return fallback ?? "";
+      },
+    );
+    if (missing === undefined) return filled;
+    if (path.at(-1) === "api_key") this.unset.set(pathText(path), missing);
+    else this.report(path, `The environment variable ${missing} is not set; set it or write \${${missing}:-default}`);
+    return undefined;
+  }
+}
+
+function build(
+  raw: RawConfig,
+  file: string,
+  env: Environment,
+  unset: ReadonlyMap<string, string>,
+  report: Report,
+): Config | undefined {
+  const address = parseAddress(raw.listen);
+  if (address === undefined) report(["listen"], `Expected host:port but got ${describe(raw.listen)}`);
+  const providers = new Map<string, Provider>();
+  for (const [name, entry] of Object.entries(raw.providers)) {
+    const provider = buildProvider(name, entry ?? ProviderSchema.parse({}), env, unset, report);
+    if (provider !== undefined) providers.set(name, provider);
+  }
+  const models = raw.models.map((entry, index) => buildRule(entry, index, raw, report));
+  if (address === undefined) return undefined;
+  return {
+    file,
+    ...address,
+    providers,
+    models: models.filter((rule) => rule !== undefined),
+    modelsOnly: raw.models_only,
+    reportUpstreamModel: raw.report_upstream_model,
+    exposeUpstreamAuth: raw.expose_upstream_auth,
+    maxBodyBytes: Math.floor(raw.max_body_mb * 1024 * 1024),
+    timeouts: {
+      firstByteMs: raw.timeouts.first_byte_ms,
+      idleMs: raw.timeouts.idle_ms,
+      keepaliveMs: raw.timeouts.keepalive_ms,
+    },
+    logLevel: raw.log,
+  };
+}
+
+/** `host:port`, `[v6]:port` or a port alone (loopback then). */
+export function parseAddress(text: string): { host: string; port: number } | undefined {
+  const match = /^(?:(?:\[([0-9a-fA-F:.]+)\]|([^:\s]+)):)?(\d{1,5})$/.exec(text.trim());
+  const port = Number(match?.[3]);
+  if (match === null || port > 65_535) return undefined;
+  return { host: match[1] ?? match[2] ?? "127.0.0.1", port };
+}
+
+function buildProvider(
+  name: string,
+  raw: z.output<typeof ProviderSchema>,
+  env: Environment,
+  unset: ReadonlyMap<string, string>,
+  report: Report,
+): Provider | undefined {
+  const path = ["providers", name];
+  const preset: Preset | undefined = PRESETS[raw.preset ?? name];
+  const baseUrl = raw.base_url ?? preset?.baseUrl;
+  if (baseUrl === undefined) {
+    const hint = nearest(name, Object.keys(PRESETS))[0];
+    const suggestion = hint === undefined ? "" : `; did you mean the preset "${hint}"?`;
+    report(path, `A provider that is no preset needs a base_url${suggestion}`, true);
+    return undefined;
+  }
+  if (raw.base_url !== undefined && raw.base_url !== MOCK_URL && !isHttpUrl(raw.base_url)) {
+    report([...path, "base_url"], `Expected an http or https URL but got ${describe(raw.base_url)}`);
+    return undefined;
+  }
+  const formats = raw.formats ?? preset?.formats ?? ["chat"];
+  const first = formats[0] ?? "chat";
+  const variable = unset.get(pathText([...path, "api_key"])) ??
+    (raw.api_key === undefined ? preset?.keyVariable : undefined);
+  const key = raw.api_key ?? (variable === undefined ? undefined : env[variable]);
+  return {
+    name,
+    baseUrl: baseUrl.replace(/\/+$/, ""),
+    formats: [...new Set(formats)],
+    family: raw.family ?? preset?.family ?? FAMILY_OF_FORMAT[first],
+    flags: new Set([...(preset?.flags ?? []), ...raw.flags]),
+    ...(key === undefined || key === "" ? {} : { apiKey: new Secret(key) }),
+    ...(variable !== undefined && (key === undefined || key === "") ? { waitsFor: variable } : {}),
+    headers: raw.headers,
+    isMock: baseUrl === MOCK_URL,
+  };
+}
+
+function isHttpUrl(text: string): boolean {
+  return URL.canParse(text) && /^https?:$/.test(new URL(text).protocol);
+}
+
+function buildRule(
+  raw: z.output<typeof ModelSchema>,
+  index: number,
+  config: RawConfig,
+  report: Report,
+): ModelRule | undefined {
+  const slash = raw.target.indexOf("/");
+  const provider = raw.target.slice(0, slash);
+  const model = raw.target.slice(slash + 1);
+  const at = (key: string): Path => ["models", index, key];
+  if (slash < 1 || model === "") {
+    report(at("target"), `Expected provider/model but got ${describe(raw.target)}`);
+    return undefined;
+  }
+  if (!Object.hasOwn(config.providers, provider)) {
+    const hint = nearest(provider, Object.keys(config.providers))[0];
+    report(
+      at("target"),
+      `No provider "${provider}"${hint === undefined ? "; name it under providers" : `; did you mean "${hint}"?`}`,
+    );
+    return undefined;
+  }
+  const stars = raw.name.split("*").length - 1;
+  if (stars > 1) report(at("name"), `Expected at most one * but got ${describe(raw.name)}`);
+  if (model.includes("*") && stars === 0) report(at("target"), "A * in the target needs a * in the name");
+  if (config.models.findIndex((other) => other.name === raw.name) < index) {
+    report(at("name"), `The name ${describe(raw.name)} stands here twice: this one would never be reached`);
+  }
+  return { name: raw.name, provider, model, onLoss: raw.on_loss };
+}
+
+type ZodIssue = z.core.$ZodIssue;
+
+function reportZod(issue: ZodIssue, tree: unknown, report: Report): void {
+  const got = describe(valueAtPath(tree, issue.path));
+  switch (issue.code) {
+    case "unrecognized_keys":
+      for (const key of issue.keys) {
+        const hint = nearest(key, knownKeys(issue.path))[0];
+        const suggestion = hint === undefined ? "" : `; did you mean "${hint}"?`;
+        report([...issue.path, key], `Unknown key "${key}"${suggestion}`, true);
+      }
+      return;
+    case "invalid_value": {
+      const hint = nearest(String(valueAtPath(tree, issue.path)), issue.values.map(String))[0];
+      const wanted = issue.values.length > 8 ? "a known name" : list(issue.values.map((value) => `"${String(value)}"`));
+      const suggestion = hint === undefined ? "" : `; did you mean "${hint}"?`;
+      return report(issue.path, `Expected ${wanted} but got ${got}${suggestion}`);
+    }
+    case "invalid_type":
+      return report(issue.path, `Expected ${article(issue.expected)} but got ${got === "undefined" ? "nothing" : got}`);
+    case "invalid_key":
+      return report(issue.path, `Expected a name of letters, digits, "_", "." and "-"`, true);
+    default:
+      return report(issue.path, `${sentence(issue.message)} (got ${got})`);
+  }
+}
+
+/** The keys of the objects that the schema has at a path, for suggestions. */
+function knownKeys(path: Path): string[] {
+  if (path.length === 0) return Object.keys(ConfigSchema.shape);
+  if (path[0] === "providers" && path.length === 2) return Object.keys(ProviderSchema.shape);
+  if (path[0] === "models") return Object.keys(ModelSchema.shape);
+  if (path[0] === "timeouts") return Object.keys(TimeoutsSchema.shape);
+  return [];
+}
+
+function valueAtPath(tree: unknown, path: Path): unknown {
+  return path.reduce<unknown>((node, key) => (node as Record<PropertyKey, unknown> | undefined)?.[key], tree);
+}
+
+/** Where a path stands in the text: its value, its key, or the nearest ancestor that is there. */
+function offsetOf(root: unknown, path: Path, onKey: boolean): number {
+  let node = root as Node | null;
+  let offset = node?.range?.[0] ?? 0;
+  path.forEach((key, depth) => {
+    if (isAlias(node)) return;
+    const isLast = depth === path.length - 1;
+    if (isMap(node)) {
+      const pair = node.items.find((item) => isScalar(item.key) && String(item.key.value) === String(key));
+      if (pair === undefined) return void (node = null);
+      const keyNode = pair.key as Node;
+      const value = pair.value as Node | null;
+      offset = (isLast && !onKey ? value?.range?.[0] : undefined) ?? keyNode.range?.[0] ?? offset;
+      node = value;
+    } else if (isSeq(node)) {
+      node = (node.items[Number(key)] ?? null) as Node | null;
+      offset = node?.range?.[0] ?? offset;
+    } else {
+      node = null;
+    }
+  });
+  return offset;
+}
+
+function pathText(path: Path): string {
+  return path.reduce<string>(
+    (text, key) => typeof key === "number" ? `${text}[${key}]` : text === "" ? String(key) : `${text}.${String(key)}`,
+    "",
+  );
+}
+
+function list(words: readonly string[]): string {
+  return words.length < 2 ? words.join("") : `${words.slice(0, -1).join(", ")} or ${words.at(-1)}`;
+}
+
+function article(type: string): string {
+  return /^[aeio]/.test(type) ? `an ${type}` : `a ${type}`;
+}
+
+function sentence(message: string): string {
+  return message.charAt(0).toUpperCase() + message.slice(1);
+}

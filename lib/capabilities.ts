@@ -35,6 +35,8 @@ export interface Capabilities {
   stopSequences: boolean;
   /** With function tools, Chat Completions refuses any reasoning effort but `none`: prefer the Responses API. */
   toolsNeedResponses: boolean;
+  /** Takes marks at which the prompt's cache is to end, where older models of the maker refuse them. */
+  cacheMarks?: true;
 }
 
 const PLAIN: Capabilities = {
@@ -103,6 +105,7 @@ const CLASSES: readonly (readonly [RegExp, Capabilities])[] = [
   }],
   [/gpt-5(?:$|-(?:mini|nano|pro|codex|2\d{3}))/, GPT_REASONING],
   [/gpt-5\.[123](?:\D|$)/, { ...GPT_NEWEST, toolsNeedResponses: false }],
+  [/gpt-(?:5\.(?:[6-9]|\d\d)|[6-9]|\d\d)/, { ...GPT_NEWEST, cacheMarks: true }],
   [/gpt-(?:[5-9]|\d\d)/, GPT_NEWEST],
   [/gpt-4\.1/, { ...PLAIN, thinking: "none", maxOutputTokens: 32_768, contextTokens: 1_047_576 }],
   [/gpt-4o|chatgpt-4o/, { ...PLAIN, thinking: "none", maxOutputTokens: 16_384, contextTokens: 128_000 }],

@@ -134,11 +134,12 @@ export function parseConfig(text: string, file: string, env: Environment): Confi
   const tree = new Interpolation(env, report);
   const filled = tree.fill(document.toJS() ?? {}, []);
   const parsed = ConfigSchema.safeParse(filled);
-  if (!parsed.success) {
-    for (const issue of parsed.error.issues) reportZod(issue, filled, report);
-  } else {
+  if (parsed.success) {
     const config = build(parsed.data, file, env, tree.unset, report);
     if (issues.length === 0 && config !== undefined) return { ok: true, value: config };
+  } else {
+    for (const issue of parsed.error.issues) reportZod(issue, filled, report);
+    reportMeaning(filled, parsed.error.issues, file, env, tree.unset, report);
   }
   return { ok: false, issues: issues.sort((a, b) => a.line - b.line || a.column - b.column) };
 }
@@ -344,6 +345,49 @@ function reportZod(issue: ZodIssue, tree: unknown, report: Report): void {
   }
 }
 
+/**
+ * Faults of meaning (an unknown provider, say) in a file that has faults of shape too, so that all are told at once:
+ * what is misshapen is left out, and nothing more is said of the same provider or model.
+ */
+function reportMeaning(
+  tree: unknown,
+  shapeIssues: readonly ZodIssue[],
+  file: string,
+  env: Environment,
+  unset: ReadonlyMap<string, string>,
+  report: Report,
+): void {
+  const pruned: unknown = structuredClone(tree);
+  const heads = new Set<string>();
+  for (const issue of shapeIssues) {
+    const keys = issue.code === "unrecognized_keys" ? issue.keys.map((key) => [...issue.path, key]) : [issue.path];
+    for (const path of keys) {
+      heads.add(pathText(path.slice(0, 2)));
+      remove(pruned, path);
+    }
+  }
+  const parsed = ConfigSchema.safeParse(pruned);
+  if (!parsed.success) return;
+  const known = (isObject(tree) && isObject(tree["providers"])) ? Object.keys(tree["providers"]) : [];
+  for (const name of known) parsed.data.providers[name] ??= null;
+  build(parsed.data, file, env, unset, (path, message, onKey) => {
+    if (!heads.has(pathText(path.slice(0, 2)))) report(path, message, onKey);
+  });
+}
+
+/** Takes the value at `path` out; an entry of a list leaves an entry behind that offends nobody, so indexes stay. */
+function remove(tree: unknown, path: Path): void {
+  const [first, second] = path;
+  if (first === "models" && typeof second === "number") {
+    const models = (tree as { models: unknown[] }).models;
+    models[second] = { name: `\u0000${second}`, target: `\u0000/\u0000` };
+    return;
+  }
+  const parent = valueAtPath(tree, path.slice(0, -1));
+  if (isObject(parent)) delete parent[String(path.at(-1))];
+  else remove(tree, path.slice(0, -1));
+}
+
 /** The keys of the objects that the schema has at a path, for suggestions. */
 function knownKeys(path: Path): string[] {
   if (path.length === 0) return Object.keys(ConfigSchema.shape);
@@ -398,4 +442,10 @@ function article(type: string): string {
 
 function sentence(message: string): string {
   return message.charAt(0).toUpperCase() + message.slice(1);
+}
+
+/** The schema as JSON Schema, for editors. */
+export function schemaText(): string {
+  const schema = z.toJSONSchema(ConfigSchema, { io: "input" });
+  return `${JSON.stringify({ title: "Trivium config", ...schema }, null, 2)}\n`;
 }

@@ -113,6 +113,10 @@ export interface Format {
    * None of them can occur inside a JSON string. Pass-through looks for them; nothing else does.
    */
   readonly terminals: readonly string[];
+  /** No standard field brings thinking back from clients: what they may drop is remembered for them (1.4, carrier 3). */
+  readonly dropsReasoning: boolean;
+  /** What fills a silence in a stream of this format. */
+  readonly keepaliveFrame: string;
 
   /** Client side: body and headers to neutral, or what is wrong with them. */
   decodeRequest(body: JsonObject, headers: Headers): Result<NeutralRequest>;
@@ -131,6 +135,10 @@ export interface Format {
   decodeError(status: number, headers: Headers, text: string): Failure;
   /** Client side: status and body that the client's SDK turns into its typed exception. */
   encodeError(failure: Failure, requestId: string): ErrorAnswer;
+  /** Whether a parsed JSON body is an error in this format's own shape, so that it may pass as it is. */
+  isErrorBody(body: JsonObject): boolean;
+  /** The error as an event, for a stream that no encoder of ours writes (pass-through); it ends the stream. */
+  errorFrame(failure: Failure, requestId: string): string;
 
   /**
    * Same-format requests pass as bytes, but what the gateway itself put into earlier answers (envelopes, TRANSLATION.md

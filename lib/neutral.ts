@@ -61,6 +61,13 @@ export interface NeutralRequest {
   includeObfuscation?: boolean;
   /** Values of `anthropic-beta`. */
   betas: string[];
+  /** The client's `anthropic-version`, for upstreams of its own format. */
+  apiVersion?: string;
+  /**
+   * Members among `extensions` without which the answer would be wrong (a container, MCP servers), by the client's
+   * path: a target of another format must answer `unsupported`.
+   */
+  ownFormatOnly?: string[];
   /** Top-level members that have no neutral term, by the format that they came in. */
   extensions: Partial<Record<FormatName, JsonObject>>;
   /**
@@ -109,6 +116,18 @@ export interface Message {
   extra?: Extra;
 }
 
+/**
+ * What stood between a message and its parts, where a format has such a thing (responses' items). Parts of one item
+ * share one object; it matters to its own format alone.
+ */
+export interface Item {
+  id?: string;
+  role?: string;
+  phase?: string;
+  status?: string;
+  extra?: Extra;
+}
+
 interface PartBase {
   /** A cache mark on this part. */
   cache?: { ttl?: string };
@@ -116,6 +135,7 @@ interface PartBase {
   opaque?: Opaque[];
   path?: string;
   extra?: Extra;
+  item?: Item;
 }
 
 export interface TextPart extends PartBase {
@@ -150,6 +170,8 @@ export interface ReasoningPart extends PartBase {
   text: string;
   form: "full" | "summary" | "redacted";
   id?: string;
+  /** What `text` was joined of by blank lines, where its format keeps it apart. */
+  pieces?: string[];
 }
 export interface ToolCallPart extends PartBase {
   kind: "tool_call";
@@ -238,6 +260,8 @@ export interface Tool {
   cache?: { ttl?: string };
   path?: string;
   extra?: Extra;
+  /** The item of the conversation that offers it (responses' `additional_tools`); absent for the request's own list. */
+  item?: Item;
   /** kind `native`: the definition as its own format writes it. */
   native?: { format: FormatName; value: JsonObject };
   /** kind `native`: what it is, where formats share the idea. */
@@ -250,6 +274,16 @@ export interface Tool {
     | "mcp"
     | "computer"
     | "other";
+  /** serverTool `web_search`: what formats share of its settings. */
+  webSearch?: WebSearch;
+}
+
+export interface WebSearch {
+  allowedDomains?: string[];
+  blockedDomains?: string[];
+  maxUses?: number;
+  contextSize?: string;
+  location?: { city?: string; country?: string; region?: string; timezone?: string };
 }
 
 export type ToolChoice =

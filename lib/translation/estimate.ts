@@ -47,7 +47,7 @@ export function estimateInputTokens(request: NeutralRequest): number {
   }
   for (const tool of request.tools) {
     bytes += utf8Length(tool.name) + utf8Length(tool.description ?? "") +
-      utf8Length(JSON.stringify(tool.schema ?? tool.native?.value ?? {}));
+      utf8Length(JSON.stringify(tool.schema ?? tool.grammar ?? tool.native?.value ?? {}));
   }
   return tokensOfBytes(bytes) + media;
 }

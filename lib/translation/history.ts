@@ -13,45 +13,74 @@ export function settleToolResults(messages: readonly Message[], losses: Losses):
   const settled: Message[] = [];
   let index = 0;
   while (index < messages.length) {
-    const message = messages[index] as Message;
-    index++;
-    const calls = message.role === "assistant" ? message.parts.filter((part) => part.kind === "tool_call") : [];
+    const { turn, next: afterTurn } = turnAt(messages, index);
+    const calls = callsOf(turn);
     if (calls.length === 0) {
-      settled.push(withoutOrphans(message, losses));
+      settled.push(withoutOrphans(turn, losses));
+      index = afterTurn;
       continue;
     }
-    settled.push(message);
-    const { results, others, next } = followingResults(messages, index, calls);
+    const { results, source, others, next } = followingResults(messages, afterTurn, calls);
     index = next;
-    settled.push({ role: "tool", parts: calls.map((call) => results.get(call.id) ?? missingResult(call, losses)) });
+    const parts = calls.map((call) => results.get(call.id)?.shift() ?? missingResult(call, losses));
+    settled.push(turn, { ...source, role: "tool", parts });
     for (const other of others) settled.push(withoutOrphans(other, losses));
   }
   return settled;
 }
 
+function callsOf(message: Message): ToolCallPart[] {
+  return message.role === "assistant" ? message.parts.filter((part) => part.kind === "tool_call") : [];
+}
+
+/** An assistant message with calls that another one follows directly is one turn with it: their results come after both. */
+function turnAt(messages: readonly Message[], start: number): { turn: Message; next: number } {
+  let turn = messages[start] as Message;
+  let next = start + 1;
+  for (; callsOf(turn).length > 0; next++) {
+    const following = messages[next];
+    if (following?.role !== "assistant") break;
+    turn = { ...following, ...turn, parts: [...turn.parts, ...following.parts] };
+  }
+  return { turn, next };
+}
+
+interface Following {
+  /** By call id: calls that share an id get one result each, in order. */
+  results: Map<string, ToolResultPart[]>;
+  /** The first message that held nothing but results, for what it says beside its parts. */
+  source: Message | undefined;
+  /** What the messages held beside the results. */
+  others: Message[];
+  next: number;
+}
+
 /** Takes the results of `calls` out of the tool and user messages that follow; what else those hold comes after. */
-function followingResults(messages: readonly Message[], start: number, calls: readonly ToolCallPart[]) {
-  const wanted = new Set(calls.map((call) => call.id));
-  const results = new Map<string, ToolResultPart>();
-  const others: Message[] = [];
-  let next = start;
-  for (; next < messages.length; next++) {
-    const message = messages[next] as Message;
-    const holdsResult = message.parts.some((part) => part.kind === "tool_result" && wanted.has(part.callId));
-    if (message.role === "assistant" || (!holdsResult && message.role !== "tool")) break;
+function followingResults(messages: readonly Message[], start: number, calls: readonly ToolCallPart[]): Following {
+  const wanted = new Map<string, number>();
+  for (const call of calls) wanted.set(call.id, (wanted.get(call.id) ?? 0) + 1);
+  const found: Following = { results: new Map(), source: undefined, others: [], next: start };
+  const isWanted = (part: Part): part is ToolResultPart =>
+    part.kind === "tool_result" && (wanted.get(part.callId) ?? 0) > 0;
+
+  for (let left = calls.length; left > 0; found.next++) {
+    const message = messages[found.next];
+    if (message === undefined || message.role === "assistant") break;
+    if (message.role !== "tool" && !message.parts.some(isWanted)) break;
     const rest: Part[] = [];
     for (const part of message.parts) {
-      if (part.kind === "tool_result" && wanted.has(part.callId) && !results.has(part.callId)) {
-        results.set(part.callId, part);
-      } else rest.push(part);
+      if (!isWanted(part)) {
+        rest.push(part);
+        continue;
+      }
+      found.results.set(part.callId, [...(found.results.get(part.callId) ?? []), part]);
+      wanted.set(part.callId, (wanted.get(part.callId) ?? 0) - 1);
+      left--;
     }
-    if (rest.length > 0) others.push({ ...message, parts: rest });
-    if (results.size === wanted.size) {
-      next++;
-      break;
-    }
+    if (rest.length > 0) found.others.push({ ...message, parts: rest });
+    else found.source ??= message;
   }
-  return { results, others, next };
+  return found;
 }
 
 function missingResult(call: ToolCallPart, losses: Losses): ToolResultPart {

@@ -34,8 +34,9 @@ export function normalMediaType(type: string): string {
   return lower === "image/jpg" ? "image/jpeg" : lower;
 }
 
+/** A URL's characters beyond ASCII stand for their UTF-8 bytes, whether they are percent-encoded or not. */
 function percentDecoded(text: string): Buffer {
-  const latin1 = text.replace(/%([0-9a-fA-F]{2})/g, (_, hex: string) => String.fromCharCode(parseInt(hex, 16)));
-  const isBytes = [...latin1].every((char) => (char.codePointAt(0) ?? 0) < 256);
-  return isBytes ? Buffer.from(latin1, "latin1") : Buffer.from(text);
+  const bytes = Buffer.from(text).toString("latin1");
+  const decoded = bytes.replace(/%([0-9a-fA-F]{2})/g, (_, hex: string) => String.fromCharCode(parseInt(hex, 16)));
+  return Buffer.from(decoded, "latin1");
 }

@@ -27,7 +27,7 @@ export interface NameRules {
 
 /** Names for the target, made once per request from its tools and from the calls in its history. */
 export interface ToolNames {
-  /** The target's name for a client's tool. */
+  /** The target's name for a client's tool. A forced choice names a tool without its namespace. */
   toTarget(name: string, namespace?: string): string;
   restore: Restore;
 }
@@ -38,6 +38,7 @@ const LEGAL = /^[A-Za-z0-9_-]+$/;
 /** Fails when two tools end up with one name. */
 export function toolNames(request: NeutralRequest, rules: NameRules): Result<ToolNames> {
   const byClient = new Map<string, string>();
+  const byBareName = new Map<string, string>();
   const owners = new Map<string, string>();
   const restore = new Map<string, ClientTool>();
 
@@ -50,6 +51,7 @@ export function toolNames(request: NeutralRequest, rules: NameRules): Result<Too
     if (owners.has(ownerKey)) return false;
     owners.set(ownerKey, key);
     byClient.set(key, target);
+    if (!byBareName.has(tool.name)) byBareName.set(tool.name, target);
     const emulated = tool.toolKind === "custom" && !rules.customTools;
     if (target !== tool.name || emulated) restore.set(target, tool);
     return true;
@@ -79,7 +81,8 @@ export function toolNames(request: NeutralRequest, rules: NameRules): Result<Too
 
   return success({
     toTarget: (name, namespace) =>
-      byClient.get(clientKey(name, namespace)) ?? byClient.get(clientKey(name)) ?? fit(name, rules.maxLength),
+      byClient.get(clientKey(name, namespace)) ?? byClient.get(clientKey(name)) ?? byBareName.get(name) ??
+        fit(name, rules.maxLength),
     restore,
   });
 }

@@ -13,7 +13,7 @@ export function isStrictSchema(schema: unknown): boolean {
   if (Array.isArray(schema)) return schema.every(isStrictSchema);
   if (!isObject(schema)) return true;
   const properties = schema["properties"];
-  if (schema["type"] === "object" || isObject(properties)) {
+  if (isObjectType(schema["type"]) || isObject(properties)) {
     if (schema["additionalProperties"] !== false) return false;
     const required = Array.isArray(schema["required"]) ? schema["required"] : [];
     if (isObject(properties) && !Object.keys(properties).every((name) => required.includes(name))) return false;
@@ -25,6 +25,10 @@ export function isStrictSchema(schema: unknown): boolean {
       ? isStrictSchema(value)
       : true
   );
+}
+
+function isObjectType(type: unknown): boolean {
+  return type === "object" || (Array.isArray(type) && type.includes("object"));
 }
 
 const NESTED: ReadonlySet<string> = new Set(["items", "anyOf", "allOf", "oneOf", "not", "prefixItems"]);
@@ -70,25 +74,39 @@ export function constrainedSchema(schema: unknown, moved: (path: string) => void
   const words: string[] = [];
   for (const [key, value] of Object.entries(schema)) {
     const at = `${path}.${key}`;
-    if (REFUSED.has(key) || (key === "format" && typeof value === "string" && !FORMATS.has(value))) {
+    if (isRefused(key, value)) {
       words.push(`${key}: ${JSON.stringify(value)}`);
       moved(at);
     } else if (key === "properties" || key === "$defs" || key === "definitions") {
-      result[key] = isObject(value)
-        ? Object.fromEntries(
-          Object.entries(value).map(([name, entry]) => [name, constrainedSchema(entry, moved, `${at}.${name}`)]),
-        )
-        : value;
-    } else if (key === "oneOf") {
-      result["anyOf"] = constrainedSchema(value, moved, at);
-    } else {
+      result[key] = constrainedMembers(value, moved, at);
+    } else if (key !== "oneOf") {
       result[key] = NESTED.has(key) ? constrainedSchema(value, moved, at) : value;
     }
   }
-  if (result["type"] === "object" || isObject(result["properties"])) result["additionalProperties"] = false;
+  if (schema["oneOf"] !== undefined) addChoice(result, constrainedSchema(schema["oneOf"], moved, `${path}.oneOf`));
+  if (isObjectType(result["type"]) || isObject(result["properties"])) result["additionalProperties"] = false;
   if (words.length > 0) {
     const description = typeof result["description"] === "string" ? `${result["description"]} ` : "";
     result["description"] = `${description}(${words.join(", ")})`;
   }
   return result;
+}
+
+function isRefused(key: string, value: unknown): boolean {
+  if (key === "format") return typeof value === "string" && !FORMATS.has(value);
+  // A schema for all other members is a constraint of its own; `true` and `{}` are what absence means.
+  if (key === "additionalProperties") return isObject(value) && Object.keys(value).length > 0;
+  return REFUSED.has(key);
+}
+
+function constrainedMembers(value: unknown, moved: (path: string) => void, path: string): unknown {
+  if (!isObject(value)) return value;
+  return Object.fromEntries(
+    Object.entries(value).map(([name, entry]) => [name, constrainedSchema(entry, moved, `${path}.${name}`)]),
+  );
+}
+
+function addChoice(schema: JsonObject, choice: unknown): void {
+  if (schema["anyOf"] === undefined) schema["anyOf"] = choice;
+  else schema["allOf"] = [...(Array.isArray(schema["allOf"]) ? schema["allOf"] : []), { anyOf: choice }];
 }

@@ -1,0 +1,186 @@
+/**
+ * `reasoning_details` entries and neutral reasoning parts, both ways (TRANSLATION.md, 1.3 and 1.4). An entry's `format`
+ * names who minted its signature or data, so the values stand in it as they are, without an envelope.
+ */
+import type { JsonObject } from "../../base/fields.ts";
+import type { Issuer, Opaque, ReasoningPart } from "../../neutral.ts";
+import { textOf } from "./wire.ts";
+
+const ISSUERS: Readonly<Record<string, Issuer>> = {
+  "anthropic-claude-v1": "anthropic",
+  "openai-responses-v1": "openai",
+  "google-gemini-v1": "google",
+};
+const FORMATS: Readonly<Record<Issuer, string>> = Object.fromEntries(
+  Object.entries(ISSUERS).map(([format, issuer]) => [issuer, format]),
+);
+const UNKNOWN = "unknown";
+
+/** `fallback`: whose models answered, for entries that name no format. */
+export function issuerOf(entry: JsonObject, fallback: Issuer): Issuer {
+  const format = textOf(entry["format"]);
+  return format === "" || format === UNKNOWN ? fallback : ISSUERS[format] ?? format;
+}
+
+function formatOf(issuer: Issuer): string {
+  return FORMATS[issuer] ?? issuer;
+}
+
+/** An entry's visible text; summaries have a member of their own. */
+export function entryText(entry: JsonObject): string {
+  return textOf(entry["text"]) || textOf(entry["summary"]);
+}
+
+export function entryForm(entry: JsonObject | undefined): "full" | "summary" {
+  return entry?.["type"] === "reasoning.summary" ? "summary" : "full";
+}
+
+/** The signature beside an entry's text. */
+export function entrySignature(entry: JsonObject, fallback: Issuer): Opaque | undefined {
+  const value = textOf(entry["signature"]);
+  if (value === "") return undefined;
+  const issuer = issuerOf(entry, fallback);
+  return { issuer, kind: issuer === "google" ? "thought_signature" : "signature", value };
+}
+
+/** An entry's encrypted data. Anthropic's is a thinking block of its own (`redacted`), others belong to the text. */
+export function entryData(entry: JsonObject, fallback: Issuer): Opaque | undefined {
+  const value = textOf(entry["data"]);
+  if (value === "") return undefined;
+  const issuer = issuerOf(entry, fallback);
+  const id = textOf(entry["id"]);
+  return { issuer, kind: DATA_KINDS[issuer] ?? "encrypted", value, ...(id === "" ? {} : { id }) };
+}
+
+const DATA_KINDS: Readonly<Record<Issuer, Opaque["kind"]>> = { anthropic: "redacted", google: "thought_signature" };
+
+export function redactedPart(opaque: Opaque): ReasoningPart {
+  return { kind: "reasoning", form: "redacted", text: "", opaque: [opaque] };
+}
+
+/**
+ * A whole message's entries as parts, in order. `plain` is the same thinking in one string, which many send beside the
+ * entries: it counts where these hold no text. `path` is the array's own, undefined in answers.
+ */
+export function partsOfDetails(
+  entries: readonly JsonObject[],
+  plain: string,
+  fallback: Issuer,
+  path?: string,
+): ReasoningPart[] {
+  const parts: ReasoningPart[] = [];
+  let slot: unknown;
+  entries.forEach((entry, position) => {
+    const last = parts.at(-1);
+    const isSameBlock = last !== undefined && last.form !== "redacted" && entry["index"] === slot;
+    slot = entry["index"];
+    const data = entryData(entry, fallback);
+    if (data?.kind === "redacted") parts.push(at(redactedPart(data), path, position));
+    else if (data !== undefined) addData(parts, data, at(emptyPart("summary"), path, position));
+    else addText(parts, entry, isSameBlock, fallback, at(emptyPart(entryForm(entry)), path, position));
+  });
+  return plain === "" || parts.some((part) => part.text !== "") ? parts : withText(parts, plain, path);
+}
+
+function emptyPart(form: "full" | "summary"): ReasoningPart {
+  return { kind: "reasoning", form, text: "" };
+}
+
+function at(part: ReasoningPart, path: string | undefined, position: number): ReasoningPart {
+  return path === undefined ? part : { ...part, path: `${path}[${position}]` };
+}
+
+/** Encrypted data follows the summary that it belongs to; without one it stands alone. */
+function addData(parts: ReasoningPart[], opaque: Opaque, fresh: ReasoningPart): void {
+  const last = parts.at(-1);
+  const belongs = last !== undefined && last.opaque === undefined &&
+    (last.id === undefined || opaque.id === undefined || last.id === opaque.id);
+  const part = belongs ? last : fresh;
+  part.opaque = [opaque];
+  if (opaque.id !== undefined) part.id = opaque.id;
+  if (!belongs) parts.push(part);
+}
+
+/** Clients that keep a stream's entries as they came send many for one block: text is joined, two signatures never. */
+function addText(
+  parts: ReasoningPart[],
+  entry: JsonObject,
+  isSameBlock: boolean,
+  fallback: Issuer,
+  fresh: ReasoningPart,
+): void {
+  const text = entryText(entry);
+  const signature = entrySignature(entry, fallback);
+  if (text === "" && signature === undefined) return;
+  const last = parts.at(-1);
+  const part = isSameBlock && last !== undefined && last.opaque === undefined ? last : fresh;
+  const id = textOf(entry["id"]);
+  part.text += text;
+  if (signature !== undefined) part.opaque = [signature];
+  if (id !== "") part.id = id;
+  if (part === fresh) parts.push(part);
+}
+
+function withText(parts: ReasoningPart[], plain: string, path: string | undefined): ReasoningPart[] {
+  const bearer = parts.find((part) => part.form !== "redacted");
+  if (bearer === undefined) return [at({ ...emptyPart("full"), text: plain }, path, 0), ...parts];
+  bearer.text = plain;
+  return parts;
+}
+
+/** Parts as entries, each with its position as `index`: Python's accumulator throws on entries without one. */
+export function detailsOf(parts: readonly ReasoningPart[]): JsonObject[] {
+  const entries: JsonObject[] = [];
+  for (const part of parts) entries.push(...entriesOf(part));
+  return entries.map((entry, index) => ({ ...entry, index }));
+}
+
+function entriesOf(part: ReasoningPart): JsonObject[] {
+  const opaques = part.opaque ?? [];
+  const signature = opaques.find(isSignature);
+  const entries: JsonObject[] = [];
+  if (part.text !== "" || signature !== undefined) entries.push(textEntry(part, signature ?? opaques[0], signature));
+  for (const opaque of opaques) if (opaque !== signature) entries.push(dataEntry(opaque, part));
+  return entries;
+}
+
+function isSignature(opaque: Opaque): boolean {
+  return opaque.kind === "signature" || opaque.kind === "thought_signature";
+}
+
+function textEntry(part: ReasoningPart, opaque: Opaque | undefined, signature: Opaque | undefined): JsonObject {
+  const isSummary = part.form === "summary" && signature === undefined;
+  return {
+    type: isSummary ? "reasoning.summary" : "reasoning.text",
+    [isSummary ? "summary" : "text"]: part.text,
+    ...(signature === undefined ? {} : { signature: signature.value }),
+    ...(part.id === undefined ? {} : { id: part.id }),
+    format: opaque === undefined ? UNKNOWN : formatOf(opaque.issuer),
+  };
+}
+
+function dataEntry(opaque: Opaque, part: ReasoningPart): JsonObject {
+  const id = opaque.id ?? part.id;
+  return {
+    type: "reasoning.encrypted",
+    data: opaque.value,
+    ...(id === undefined ? {} : { id }),
+    format: formatOf(opaque.issuer),
+  };
+}
+
+/** The text of a `{type: "thinking", thinking: string | [{text}]}` content part, as Mistral's models send it. */
+export function thinkingText(part: JsonObject): string {
+  const thinking = part["thinking"];
+  if (typeof thinking === "string") return thinking;
+  if (!Array.isArray(thinking)) return "";
+  let text = "";
+  for (const entry of thinking) text += typeof entry === "object" && entry !== null ? textOf((entry as JsonObject)["text"]) : "";
+  return text;
+}
+
+/** `fallback`: whose models answered; such a part names nobody. */
+export function thinkingSignature(part: JsonObject, fallback: Issuer): Opaque | undefined {
+  const value = textOf(part["signature"]);
+  return value === "" ? undefined : { issuer: fallback, kind: "signature", value };
+}

@@ -1,0 +1,26 @@
+/** Signatures and encrypted data between thinking blocks and neutral parts (TRANSLATION.md, 1.3 and 1.4). */
+import type { Issuer, Opaque, ReasoningPart } from "../../neutral.ts";
+import { isEnvelope, openEnvelope, sealEnvelope } from "../../translation/envelope.ts";
+import { NATIVE_ISSUER } from "./wire.ts";
+
+type Kind = "signature" | "redacted" | "compaction";
+
+/** What a `signature`, `data` or `encrypted_content` holds. A damaged envelope holds nothing: nobody could read it. */
+export function opaquesOf(value: string | undefined, kind: Kind, issuer: Issuer): Opaque[] {
+  if (value === undefined || value === "") return [];
+  return isEnvelope(value) ? openEnvelope(value) ?? [] : [{ issuer, kind, value }];
+}
+
+/** The string that carries `opaques` to a client and back: Anthropic's own value as it is, others in an envelope. */
+export function carrierOf(opaques: readonly Opaque[], kind: Kind): string {
+  const [only] = opaques;
+  if (only === undefined) return "";
+  const native = opaques.length === 1 && only.issuer === NATIVE_ISSUER && only.kind === kind;
+  return native ? only.value : sealEnvelope(opaques);
+}
+
+/** Encrypted data comes with a summary of the thinking, a signature with the thinking itself. */
+export function formOf(opaques: readonly Opaque[], text: string): ReasoningPart["form"] {
+  if (text === "" && opaques.length > 0 && opaques.every((opaque) => opaque.kind === "redacted")) return "redacted";
+  return opaques.some((opaque) => opaque.kind === "encrypted") ? "summary" : "full";
+}

@@ -1,0 +1,61 @@
+/** Which provider serves a model's name: pure, over the config alone. */
+import { fail, type Result, success } from "./base/failure.ts";
+import { nearest } from "./base/nearest.ts";
+import type { Config, ModelRule, Provider } from "./config.ts";
+
+export interface Route {
+  provider: Provider;
+  /** The model's name at the provider. */
+  model: string;
+  /** The rule of the config that matched, `provider/model` where none was needed. */
+  rule: string;
+  onLoss: "report" | "reject";
+}
+
+/** First rule that matches, else `provider/model` by its own name; else a 404 that names the nearest. */
+export function route(config: Config, name: string, known: readonly string[]): Result<Route> {
+  for (const rule of config.models) {
+    const caught = match(rule.name, name);
+    const provider = caught === undefined ? undefined : config.providers.get(rule.provider);
+    if (caught === undefined || provider === undefined) continue;
+    const model = rule.model.replace("*", () => caught);
+    return success({ provider, model, rule: rule.name, onLoss: rule.onLoss });
+  }
+  const slash = name.indexOf("/");
+  const provider = config.modelsOnly || slash < 1 ? undefined : config.providers.get(name.slice(0, slash));
+  if (provider !== undefined && slash < name.length - 1) {
+    return success({ provider, model: name.slice(slash + 1), rule: "provider/model", onLoss: "report" });
+  }
+  return fail({
+    kind: "not_found",
+    source: "client",
+    message: unknownModel(config, name, known),
+    retry: false,
+    param: "model",
+  });
+}
+
+function unknownModel(config: Config, name: string, known: readonly string[]): string {
+  const shown = name.length > 100 ? `${name.slice(0, 100)}…` : name;
+  const names = [...new Set([...known, ...config.models.map((rule) => rule.name)])];
+  const near = nearest(name, names, 3);
+  const hint = near.length > 0
+    ? `did you mean ${near.map((candidate) => `"${candidate}"`).join(" or ")}?`
+    : "GET /v1/models lists what is served";
+  return `The model "${shown}" is not served here; ${hint}`;
+}
+
+/** What the pattern's `*` matched, `""` for an exact name, undefined where it doesn't match. */
+function match(pattern: string, name: string): string | undefined {
+  const star = pattern.indexOf("*");
+  if (star === -1) return pattern === name ? "" : undefined;
+  const head = pattern.slice(0, star);
+  const tail = pattern.slice(star + 1);
+  const fits = name.length >= head.length + tail.length && name.startsWith(head) && name.endsWith(tail);
+  return fits ? name.slice(head.length, name.length - tail.length) : undefined;
+}
+
+/** The rules whose names can be asked for as they stand; patterns are not expanded. */
+export function exactNames(config: Config): string[] {
+  return config.models.filter((rule: ModelRule) => !rule.name.includes("*")).map((rule) => rule.name);
+}

@@ -1,0 +1,525 @@
+/**
+ * Answers that stream. A feed produces bytes, one piece per network chunk of the upstream; `bodyOf` is the one loop that
+ * drives it: slow clients push back on it, clients that leave close it, silence is filled with keep-alives.
+ */
+import { Buffer } from "node:buffer";
+import { TIMED_OUT, within } from "./base/clock.ts";
+import { cutOff, type Failure, protocolFault } from "./base/failure.ts";
+import { joinBytes, type SseEvent, SseOverflow, SseReader } from "./base/sse.ts";
+import type { Answer, Format, StreamDecoder, StreamEncoder } from "./format.ts";
+import type { NeutralEvent, Usage } from "./neutral.ts";
+import { tokensOfBytes, utf8Length } from "./translation/estimate.ts";
+import type { Stage } from "./translation/stage.ts";
+
+export interface Feed {
+  /** What ended the stream, once it has ended in an error. */
+  readonly failure: Failure | undefined;
+  /**
+   * Reads until the first content is here, without handing anything out. A failure before that can still become a
+   * status of its own. Called once, before `next`; `next` may be called while it is pending.
+   */
+  open(): Promise<Failure | undefined>;
+  /** The next bytes, undefined at the end. Never rejects. */
+  next(): Promise<Uint8Array | undefined>;
+  /** What may be written now, while `next` is pending. */
+  keepalive(): Uint8Array | undefined;
+  /** Milliseconds since anything came from the upstream. */
+  silentMs(): number;
+  /** Ends the stream with this failure: a pending `next` resolves with the client's error event. */
+  fail(failure: Failure): void;
+  /** Frees the upstream. Idempotent. */
+  close(): void;
+}
+
+export interface Pace {
+  keepaliveMs: number;
+  idleMs: number;
+}
+
+const TICK = Symbol("tick");
+
+/** The answer's body. `onEnd` is called once, however it ends; `left` tells that the client did not stay to the end. */
+export function bodyOf(feed: Feed, pace: Pace, onEnd: (left: boolean) => void): ReadableStream<Uint8Array> {
+  let pending: Promise<Uint8Array | undefined> | undefined;
+  let wake: ((value: typeof TICK) => void) | undefined;
+  let lastWrite = Date.now();
+  let ended = false;
+  const timer = setInterval(() => {
+    if (feed.silentMs() >= pace.idleMs) feed.fail(idleFailure(pace.idleMs));
+    else if (Date.now() - lastWrite >= pace.keepaliveMs) wake?.(TICK);
+  }, Math.max(1, Math.min(pace.keepaliveMs, pace.idleMs) / 2));
+  const end = (left: boolean): void => {
+    if (ended) return;
+    ended = true;
+    clearInterval(timer);
+    feed.close();
+    onEnd(left);
+  };
+  /** The next bytes, or `TICK` when a keep-alive is due; the read goes on meanwhile. */
+  const nextOrTick = (): Promise<Uint8Array | undefined | typeof TICK> =>
+    new Promise((resolve) => {
+      wake = resolve;
+      (pending ??= feed.next()).then(resolve);
+    });
+  return new ReadableStream<Uint8Array>({
+    async pull(controller) {
+      for (;;) {
+        const bytes = await nextOrTick();
+        if (ended) return;
+        if (bytes !== TICK) pending = undefined;
+        if (bytes === undefined) {
+          end(false);
+          controller.close();
+          return;
+        }
+        lastWrite = Date.now();
+        const out = bytes === TICK ? feed.keepalive() : bytes;
+        if (out !== undefined) return controller.enqueue(out);
+      }
+    },
+    cancel: () => end(true),
+  });
+}
+
+function idleFailure(ms: number): Failure {
+  return { kind: "timeout", source: "upstream", message: `The upstream sent nothing for ${ms} ms`, retry: true };
+}
+
+const encoder = new TextEncoder();
+
+/** Reads an upstream's body, and lets go of it in each of the ways that a stream can end. */
+class Source {
+  readonly #reader: ReadableStreamDefaultReader<Uint8Array>;
+  readonly #abort: AbortController;
+  #lastRead = Date.now();
+  #closed = false;
+
+  constructor(body: ReadableStream<Uint8Array>, abort: AbortController) {
+    this.#reader = body.getReader();
+    this.#abort = abort;
+  }
+
+  /** A chunk, undefined at the end, or the failure that broke it off. */
+  async read(): Promise<Uint8Array | undefined | Failure> {
+    try {
+      const { done, value } = await this.#reader.read();
+      this.#lastRead = Date.now();
+      return done ? undefined : value;
+    } catch (error) {
+      return { ...cutOff(), cause: error };
+    }
+  }
+
+  silentMs(): number {
+    return Date.now() - this.#lastRead;
+  }
+
+  /** The answer was complete: what is left is read, so that the connection can serve again. */
+  finish(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    void within(this.#drain(), DRAIN_MS).then((outcome) => outcome === TIMED_OUT && this.#release());
+  }
+
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#release();
+  }
+
+  async #drain(): Promise<void> {
+    try {
+      while (!(await this.#reader.read()).done);
+    } catch {
+      // Broken off after its end: nothing is lost.
+    }
+  }
+
+  #release(): void {
+    this.#reader.cancel().catch(() => {});
+    this.#abort.abort();
+  }
+}
+
+const DRAIN_MS = 1000;
+
+/** How long an upstream may keep its connection open after it has said how the answer ended. */
+const AFTER_FINISH_MS = 2000;
+
+export interface Translation {
+  decoder: StreamDecoder;
+  stages: readonly Stage[];
+  encoder: StreamEncoder;
+  answer: Answer;
+  /** Set by a stop sequence cutter: the answer is over though the upstream goes on. */
+  isStopped?: () => boolean;
+}
+
+/** Upstream bytes → events → neutral → the client's frames: everything that one read brings is one write. */
+export class TranslatedFeed implements Feed {
+  readonly #source: Source;
+  readonly #translation: Translation;
+  readonly #sse = new SseReader();
+  #opening: Promise<Failure | undefined> | undefined;
+  #out = "";
+  #hasContent = false;
+  #hasUsage = false;
+  #outputBytes = 0;
+  #finished = false;
+  #done = false;
+  /** A failure that came before any content, not yet told to the client. */
+  #early: Failure | undefined;
+  #failed: Failure | undefined;
+  failure: Failure | undefined;
+
+  constructor(body: ReadableStream<Uint8Array>, abort: AbortController, translation: Translation) {
+    this.#source = new Source(body, abort);
+    this.#translation = translation;
+  }
+
+  open(): Promise<Failure | undefined> {
+    return this.#opening ??= this.#untilContent();
+  }
+
+  async #untilContent(): Promise<Failure | undefined> {
+    while (!this.#hasContent && !this.#done) await this.#step();
+    return this.#early;
+  }
+
+  async next(): Promise<Uint8Array | undefined> {
+    await this.open();
+    if (this.#early !== undefined) this.#tell(this.#early);
+    while (this.#out === "" && !this.#done) await this.#step();
+    if (this.#out === "") return undefined;
+    const bytes = encoder.encode(this.#out);
+    this.#out = "";
+    return bytes;
+  }
+
+  keepalive(): Uint8Array | undefined {
+    let frames = "";
+    for (const frame of this.#translation.encoder.encode({ t: "keepalive" })) frames += frame;
+    return frames === "" ? undefined : encoder.encode(frames);
+  }
+
+  silentMs(): number {
+    return this.#source.silentMs();
+  }
+
+  fail(failure: Failure): void {
+    this.#failed = failure;
+    this.#source.close();
+  }
+
+  close(): void {
+    this.#source.close();
+  }
+
+  async #step(): Promise<void> {
+    const chunk = this.#finished ? await within(this.#source.read(), AFTER_FINISH_MS) : await this.#source.read();
+    if (this.#failed !== undefined) return this.#emit({ t: "error", failure: this.#failed });
+    if (chunk === undefined || chunk === TIMED_OUT) {
+      this.#decodeAll(this.#sse.end());
+      if (!this.#done) this.#run(this.#translation.decoder.end(), 0);
+      if (!this.#done) this.#emit({ t: "error", failure: cutOff() });
+      return;
+    }
+    if (!(chunk instanceof Uint8Array)) {
+      // A connection that breaks after the end of the answer breaks nothing.
+      return this.#finished
+        ? this.#run(this.#translation.decoder.end(), 0)
+        : this.#emit({ t: "error", failure: chunk });
+    }
+    try {
+      this.#decodeAll(this.#sse.feed(chunk));
+    } catch (error) {
+      if (!(error instanceof SseOverflow)) throw error;
+      this.#emit({
+        t: "error",
+        failure: protocolFault(`The upstream sent an event that is too large: ${error.message}`),
+      });
+    }
+  }
+
+  #decodeAll(events: readonly SseEvent[]): void {
+    for (const event of events) {
+      if (this.#done) return;
+      this.#run(this.#translation.decoder.decode(event), 0);
+    }
+  }
+
+  /** Sends events through the stages from `stage` on, to the encoder. */
+  #run(events: Iterable<NeutralEvent>, stage: number): void {
+    const next = this.#translation.stages[stage];
+    for (const event of events) {
+      if (this.#done) return;
+      if (next === undefined) this.#emit(event);
+      else this.#run(next.push(event), stage + 1);
+    }
+    if (this.#translation.isStopped?.() === true) this.#source.close();
+  }
+
+  #emit(event: NeutralEvent): void {
+    if (this.#done) return;
+    this.#observe(event);
+    if (event.t === "error" && !this.#hasContent) {
+      this.#early = event.failure;
+      return;
+    }
+    if (event.t === "end" && !this.#hasUsage) this.#write({ t: "usage", usage: this.#estimate() });
+    this.#write(event);
+  }
+
+  #observe(event: NeutralEvent): void {
+    switch (event.t) {
+      case "text":
+      case "reasoning":
+      case "refusal":
+      case "arguments":
+        this.#outputBytes += utf8Length(event.delta);
+        this.#hasContent = true;
+        return;
+      case "part_start":
+        this.#hasContent ||= event.part.kind === "tool_call" || event.part.kind === "native";
+        return;
+      case "usage":
+        this.#hasUsage = true;
+        return;
+      case "finish":
+        this.#hasContent = true;
+        this.#finished = true;
+        return;
+      case "end":
+        this.#hasContent = true;
+        this.#done = true;
+        this.#source.finish();
+        return;
+      case "error":
+        this.failure = event.failure;
+        this.#done = true;
+        this.#source.close();
+        return;
+      case "start":
+      case "opaque":
+      case "citation":
+      case "part_end":
+      case "keepalive":
+      case "native":
+        return;
+      default:
+        return event satisfies never;
+    }
+  }
+
+  #write(event: NeutralEvent): void {
+    for (const frame of this.#translation.encoder.encode(event)) this.#out += frame;
+  }
+
+  /** The early failure, told in the stream because its headers are already out. */
+  #tell(failure: Failure): void {
+    this.#early = undefined;
+    this.#write({ t: "error", failure });
+  }
+
+  #estimate(): Usage {
+    return {
+      inputTokens: this.#translation.answer.estimatedInputTokens,
+      cacheReadTokens: 0,
+      cacheWriteTokens: 0,
+      outputTokens: this.#outputBytes === 0 ? 0 : tokensOfBytes(this.#outputBytes),
+      reasoningTokens: 0,
+      estimated: true,
+    };
+  }
+}
+
+/** An event that never ends is passed on in pieces from here on. */
+const MAX_HELD_BYTES = 64 * 1024;
+
+/**
+ * The upstream's bytes as they are, handed on by whole events, so that a keep-alive or an error event can stand between
+ * any two. It only looks for the end: a stream that breaks off without one gets the client's error event.
+ */
+export class PassFeed implements Feed {
+  readonly #source: Source;
+  readonly #format: Format;
+  readonly #requestId: string;
+  readonly #earlyFailure: (events: readonly SseEvent[]) => Failure | undefined;
+  #opening: Promise<Failure | undefined> | undefined;
+  #first: Uint8Array | undefined;
+  #held = new Uint8Array(0);
+  /** Part of an event is already out: nothing may be written before its end. */
+  #isMidEvent = false;
+  #hasEnded = false;
+  #done = false;
+  #failed: Failure | undefined;
+  failure: Failure | undefined;
+
+  /** `earlyFailure` reads an error out of a stream's first events, if they are one. */
+  constructor(
+    body: ReadableStream<Uint8Array>,
+    abort: AbortController,
+    format: Format,
+    requestId: string,
+    earlyFailure: (events: readonly SseEvent[]) => Failure | undefined,
+  ) {
+    this.#source = new Source(body, abort);
+    this.#format = format;
+    this.#requestId = requestId;
+    this.#earlyFailure = earlyFailure;
+  }
+
+  open(): Promise<Failure | undefined> {
+    return this.#opening ??= this.#untilFirst();
+  }
+
+  async #untilFirst(): Promise<Failure | undefined> {
+    const first = await this.#step();
+    this.#first = first;
+    if (first === undefined || !bufferOf(first).includes("error")) return undefined;
+    const reader = new SseReader();
+    const failure = this.#earlyFailure([...reader.feed(first), ...reader.end()]);
+    if (failure !== undefined) this.close();
+    return failure;
+  }
+
+  async next(): Promise<Uint8Array | undefined> {
+    await this.open();
+    const first = this.#first;
+    if (first !== undefined) {
+      this.#first = undefined;
+      return first;
+    }
+    return this.#step();
+  }
+
+  keepalive(): Uint8Array | undefined {
+    return this.#isMidEvent ? undefined : encoder.encode(this.#format.keepaliveFrame);
+  }
+
+  silentMs(): number {
+    return this.#source.silentMs();
+  }
+
+  fail(failure: Failure): void {
+    this.#failed = failure;
+    this.#source.close();
+  }
+
+  close(): void {
+    this.#done = true;
+    this.#source.close();
+  }
+
+  async #step(): Promise<Uint8Array | undefined> {
+    while (!this.#done) {
+      const chunk = await this.#source.read();
+      if (!(chunk instanceof Uint8Array)) return this.#end(this.#failed ?? chunk);
+      const events = this.#upToBoundary(chunk);
+      if (events !== undefined) return events;
+    }
+    return undefined;
+  }
+
+  /** The bytes that may go out now; the rest is held. */
+  #upToBoundary(chunk: Uint8Array): Uint8Array | undefined {
+    const bytes = this.#held.length === 0 ? chunk : joinBytes([this.#held, chunk]);
+    const boundary = lastBoundary(bytes);
+    if (boundary === 0 && bytes.length < MAX_HELD_BYTES) {
+      this.#held = bytes.slice();
+      return undefined;
+    }
+    const out = boundary === 0 ? bytes : bytes.subarray(0, boundary);
+    this.#isMidEvent = boundary === 0;
+    this.#held = bytes.slice(out.length);
+    this.#lookForEnd(out);
+    return out;
+  }
+
+  #lookForEnd(bytes: Uint8Array): void {
+    if (this.#hasEnded) return;
+    const buffer = bufferOf(bytes);
+    this.#hasEnded = this.#format.terminals.some((terminal) => buffer.includes(terminal));
+  }
+
+  #end(failure: Failure | undefined): Uint8Array | undefined {
+    this.#done = true;
+    this.#lookForEnd(this.#held);
+    const rest = this.#held;
+    this.#held = new Uint8Array(0);
+    if (this.#hasEnded) {
+      this.#source.finish();
+      return rest.length > 0 ? rest : undefined;
+    }
+    this.#source.close();
+    // What is held is a part of an event that will never be whole: no client could read it.
+    this.failure = failure ?? cutOff();
+    const frame = this.#format.errorFrame(this.failure, this.#requestId);
+    return encoder.encode(this.#isMidEvent ? `\n\n${frame}` : frame);
+  }
+}
+
+function bufferOf(bytes: Uint8Array): Buffer {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}
+
+/** The end of the last whole event in `bytes`, 0 where there is none. */
+function lastBoundary(bytes: Uint8Array): number {
+  const buffer = bufferOf(bytes);
+  const lf = buffer.lastIndexOf("\n\n");
+  const crlf = buffer.lastIndexOf("\r\n\r\n");
+  return Math.max(lf === -1 ? 0 : lf + 2, crlf === -1 ? 0 : crlf + 4);
+}
+
+/** A feed that is not there yet: its headers are out because the upstream took long, its outcome is told in the stream. */
+export class LateFeed implements Feed {
+  #feed: Feed | undefined;
+  #failure: Failure | undefined;
+  #told = false;
+  readonly #since = Date.now();
+
+  constructor(
+    readonly opening: Promise<Feed | Failure>,
+    readonly format: Format,
+    readonly requestId: string,
+    readonly abort: AbortController,
+  ) {}
+
+  get failure(): Failure | undefined {
+    return this.#failure ?? this.#feed?.failure;
+  }
+
+  open(): Promise<Failure | undefined> {
+    return Promise.resolve(undefined);
+  }
+
+  async next(): Promise<Uint8Array | undefined> {
+    if (this.#feed === undefined && this.#failure === undefined) {
+      const outcome = await this.opening;
+      if ("kind" in outcome) this.#failure = outcome;
+      else this.#feed = outcome;
+    }
+    if (this.#feed !== undefined) return this.#feed.next();
+    if (this.#told || this.#failure === undefined) return undefined;
+    this.#told = true;
+    return encoder.encode(this.format.errorFrame(this.#failure, this.requestId));
+  }
+
+  keepalive(): Uint8Array | undefined {
+    return this.#feed === undefined ? encoder.encode(this.format.keepaliveFrame) : this.#feed.keepalive();
+  }
+
+  silentMs(): number {
+    return this.#feed === undefined ? Date.now() - this.#since : this.#feed.silentMs();
+  }
+
+  fail(failure: Failure): void {
+    if (this.#feed === undefined) this.abort.abort();
+    else this.#feed.fail(failure);
+  }
+
+  close(): void {
+    this.abort.abort();
+    this.#feed?.close();
+  }
+}

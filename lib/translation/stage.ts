@@ -1,0 +1,24 @@
+/** What stands between a decoder and an encoder of a stream (TRANSLATION.md, 1.2 and 4.5). */
+import type { NeutralEvent } from "../neutral.ts";
+
+/**
+ * One step in the way of a stream: an event in, none or more out, at once and in order. It gets every event of one
+ * stream, keeps the decoders' guarantees (`NeutralEvent`), throws nothing, and never changes an event that it was given.
+ * The iterable must be used up before the next `push`.
+ */
+export interface Stage {
+  push(event: NeutralEvent): Iterable<NeutralEvent>;
+}
+
+/** Events that bring text to an open part. */
+export type DeltaEvent = Extract<NeutralEvent, { delta: string }>;
+
+/** Events that belong to one part. */
+export type PartEvent = Extract<NeutralEvent, { i: number }>;
+
+export const NO_EVENTS: readonly NeutralEvent[] = [];
+
+/** A part's name in maps: candidate and index. */
+export function partKey(event: { c: number; i: number }): string {
+  return `${event.c}.${event.i}`;
+}

@@ -1,0 +1,133 @@
+/** One attempt at an upstream: URL, credentials, timeouts, fetch; and what is read of its answer. */
+import { TIMED_OUT, within } from "./base/clock.ts";
+import { fail, type Failure, type Result, success } from "./base/failure.ts";
+import { redact, type Secret } from "./base/secret.ts";
+import type { Provider } from "./config.ts";
+import { mockFetch } from "./mock/mod.ts";
+import type { FormatName } from "./neutral.ts";
+
+export interface Attempt {
+  provider: Provider;
+  format: FormatName;
+  /** What follows the provider's base URL. */
+  path: string;
+  headers: Readonly<Record<string, string>>;
+  body: Uint8Array<ArrayBuffer> | string;
+  signal: AbortSignal;
+  firstByteMs: number;
+}
+
+/** The upstream's answer, whatever its status; a failure where there was none. Never rejects. */
+export async function send(attempt: Attempt): Promise<Result<Response>> {
+  const { provider } = attempt;
+  if (provider.waitsFor !== undefined) return fail(noKey(provider, provider.waitsFor));
+  const abort = new AbortController();
+  const leave = (): void => abort.abort();
+  attempt.signal.addEventListener("abort", leave, { once: true });
+  if (attempt.signal.aborted) leave();
+  try {
+    const answer = await within(fetchFrom(attempt, abort.signal), attempt.firstByteMs);
+    if (answer !== TIMED_OUT) return checkRedirect(provider, answer);
+    abort.abort();
+    return fail(timedOut(provider, attempt.firstByteMs));
+  } catch (error) {
+    return fail(unreachable(provider, error, attempt.signal.aborted));
+  }
+}
+
+function fetchFrom(attempt: Attempt, signal: AbortSignal): Promise<Response> {
+  const { provider } = attempt;
+  const init = {
+    method: "POST",
+    headers: {
+      "content-type": "application/json",
+      // An upstream's compressed stream would reach the client in lumps.
+      "accept-encoding": "identity",
+      "user-agent": "trivium",
+      ...attempt.headers,
+      ...provider.headers,
+      ...credentials(attempt),
+    },
+    body: attempt.body,
+    redirect: "manual" as const,
+    signal,
+    // Bun's own limit of five minutes: ours is `firstByteMs`.
+    timeout: false,
+  };
+  const url = provider.baseUrl + attempt.path;
+  return provider.isMock ? mockFetch(new Request(url.replace("mock://", "http://"), init)) : fetch(url, init);
+}
+
+function credentials({ provider, format }: Attempt): Record<string, string> {
+  if (provider.apiKey === undefined) return {};
+  const key = provider.apiKey.reveal();
+  return format === "messages" ? { "x-api-key": key } : { authorization: `Bearer ${key}` };
+}
+
+/** Everything of a provider that must not show in a text for clients. */
+export function secretsOf(provider: Provider): Secret[] {
+  return provider.apiKey === undefined ? [] : [provider.apiKey];
+}
+
+export function withoutSecrets(failure: Failure, provider: Provider): Failure {
+  return { ...failure, message: redact(failure.message, secretsOf(provider)) };
+}
+
+function checkRedirect(provider: Provider, answer: Response): Result<Response> {
+  if (answer.status < 300 || answer.status > 399) return success(answer);
+  answer.body?.cancel().catch(() => {});
+  return fail({
+    kind: "upstream_protocol",
+    source: "upstream",
+    message: `Provider "${provider.name}" answered with a redirect (${answer.status}); correct its base_url`,
+    retry: false,
+    status: answer.status,
+  });
+}
+
+function noKey(provider: Provider, variable: string): Failure {
+  return {
+    kind: "upstream_auth",
+    source: "gateway",
+    message: `Provider "${provider.name}" has no key: set ${variable} and start the gateway again`,
+    retry: false,
+    retryHeaders: { "x-should-retry": "false" },
+  };
+}
+
+function timedOut(provider: Provider, ms: number): Failure {
+  return {
+    kind: "timeout",
+    source: "upstream",
+    message: `Provider "${provider.name}" sent nothing within ${ms} ms`,
+    retry: true,
+  };
+}
+
+function unreachable(provider: Provider, error: unknown, clientLeft: boolean): Failure {
+  if (clientLeft) {
+    return { kind: "cancelled", source: "client", message: "The client closed the request", retry: false };
+  }
+  return {
+    kind: "upstream",
+    source: "upstream",
+    message: `Provider "${provider.name}" can't be reached: ${reasonOf(error)}`,
+    retry: true,
+    cause: error,
+  };
+}
+
+const REASONS: readonly (readonly [RegExp, string])[] = [
+  [/refused/i, "connection refused"],
+  [/reset|closed|EPIPE|socket/i, "the connection broke off"],
+  [/ENOTFOUND|dns|resolve|getaddrinfo|lookup/i, "its host name is unknown"],
+  [/certificate|tls|ssl/i, "the TLS handshake failed"],
+  [/timed? ?out/i, "the connection timed out"],
+];
+
+/** In our own words: the runtimes' name addresses, and differ. */
+function reasonOf(error: unknown): string {
+  const { message = "", code = "", cause } = (error ?? {}) as { message?: string; code?: string; cause?: unknown };
+  const text = `${code} ${message} ${cause instanceof Error ? cause.message : ""}`;
+  return REASONS.find(([pattern]) => pattern.test(text))?.[1] ?? "the request failed";
+}

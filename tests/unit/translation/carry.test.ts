@@ -1,0 +1,231 @@
+import { describe, test } from "bun:test";
+import assert from "node:assert/strict";
+import type { NeutralRequest, Opaque, Part } from "../../../lib/neutral.ts";
+import { MAX_OBSERVED, MEMORY_LIMITS, openObserver, ReasoningMemory } from "../../../lib/translation/carry.ts";
+import {
+  args,
+  begin,
+  beginText,
+  call,
+  done,
+  END,
+  finish,
+  message,
+  request,
+  run,
+  signature,
+  START,
+  text,
+  thinking,
+} from "../../support/neutral.ts";
+
+const THOUGHT = thinking("why", signature("sig"));
+
+function memory(limits: Partial<typeof MEMORY_LIMITS> = {}, clock = { now: 0 }): ReasoningMemory {
+  return new ReasoningMemory(() => clock.now, { ...MEMORY_LIMITS, ...limits });
+}
+
+function turn(...parts: Part[]): NeutralRequest {
+  return request({ messages: [message("user", { kind: "text", text: "go" }), message("assistant", ...parts)] });
+}
+
+function restored(from: ReasoningMemory, asked: NeutralRequest, scope = "s"): readonly Part[] | undefined {
+  from.restore(scope, asked);
+  return asked.messages.at(-1)?.parts;
+}
+
+describe("ReasoningMemory", () => {
+  test("memory_restores_thinking: what a chat client dropped stands in front again, signature and all", () => {
+    const memo = memory();
+    memo.remember("s", [THOUGHT, { kind: "text", text: "Let me see" }, call("a", "f", { arguments: '{"x":1}' })]);
+    const said: Part[] = [{ kind: "text", text: "Let me see" }, call("a", "f", { arguments: '{"x":1}' })];
+    assert.deepEqual(restored(memo, turn(...said)), [THOUGHT, ...said]);
+  });
+
+  test("parallel calls share the reasoning before them, it comes back once", () => {
+    const memo = memory();
+    const calls = [call("a", "f"), call("b", "f")];
+    memo.remember("s", [THOUGHT, ...calls]);
+    assert.deepEqual(restored(memo, turn(...calls)), [THOUGHT, ...calls]);
+    assert.deepEqual(restored(memo, turn(call("b", "f"))), [THOUGHT, call("b", "f")]);
+  });
+
+  test("reasoning between parts goes back to its place, in order", () => {
+    const memo = memory();
+    const second = thinking("then", signature("sig2"));
+    const third = thinking("last");
+    const parts = [THOUGHT, { kind: "text", text: "So" } as const, second, call("a", "f"), third, call("b", "g")];
+    memo.remember("s", parts);
+    const echoed = parts.filter((part) => part.kind !== "reasoning");
+    assert.deepEqual(restored(memo, turn(...echoed)), parts);
+  });
+
+  test("a message that has its reasoning, or no calls, is left alone", () => {
+    const memo = memory();
+    memo.remember("s", [THOUGHT, call("a", "f")]);
+    const own = thinking("own");
+    assert.deepEqual(restored(memo, turn(own, call("a", "f"))), [own, call("a", "f")]);
+    assert.deepEqual(restored(memo, turn({ kind: "text", text: "x" })), [{ kind: "text", text: "x" }]);
+  });
+
+  test("the scope, the id, the name and the arguments must all be the same", () => {
+    const memo = memory();
+    memo.remember("s", [THOUGHT, call("call_0", "f", { arguments: '{"x":1}' })]);
+    const asked = (id: string, name: string, json: string) => turn(call(id, name, { arguments: json }));
+    for (
+      const other of [asked("call_1", "f", '{"x":1}'), asked("call_0", "g", '{"x":1}'), asked("call_0", "f", '{"x":2}')]
+    ) {
+      assert.equal(restored(memo, other)?.length, 1);
+    }
+    assert.equal(restored(memo, asked("call_0", "f", '{"x":1}'), "other")?.length, 1);
+    assert.equal(restored(memo, asked("call_0", "f", '{"x":1}'))?.length, 2);
+  });
+
+  test("arguments that the client wrote anew are the same arguments", () => {
+    const memo = memory();
+    memo.remember("s", [THOUGHT, call("a", "f", { arguments: '{"b": [1, {"d":1,"c":2}], "a":"\\u00e9"}' })]);
+    assert.equal(restored(memo, turn(call("a", "f", { arguments: '{"a":"é","b":[1,{"c":2,"d":1}]}' })))?.length, 2);
+  });
+
+  test("an id that an upstream uses in each turn restores to the last turn alone", () => {
+    const memo = memory();
+    memo.remember("s", [thinking("old"), call("call_0", "f")]);
+    memo.remember("s", [thinking("new"), call("call_0", "f")]);
+    const asked = request({
+      messages: [message("assistant", call("call_0", "f")), message("assistant", call("call_0", "f"))],
+    });
+    memo.restore("s", asked);
+    assert.deepEqual(asked.messages.map((each) => each.parts), [
+      [call("call_0", "f")],
+      [thinking("new"), call("call_0", "f")],
+    ]);
+  });
+
+  test("a call's own signature comes back, unless the client kept one", () => {
+    const memo = memory();
+    const signed = { issuer: "google", kind: "thought_signature", value: "t" } as const satisfies Opaque;
+    memo.remember("s", [call("a", "f", { opaque: [signed] })]);
+    assert.deepEqual(restored(memo, turn(call("a", "f"))), [call("a", "f", { opaque: [signed] })]);
+    const own = call("a", "f", { opaque: [signature("own")] });
+    assert.deepEqual(restored(memo, turn(own)), [own]);
+  });
+
+  test("keeps nothing of answers without calls or without reasoning", () => {
+    const memo = memory();
+    memo.remember("s", [THOUGHT, { kind: "text", text: "x" }]);
+    memo.remember("s", [call("a", "f")]);
+    memo.remember("s", [thinking(""), call("a", "f")]);
+    assert.equal(memo.size, 0);
+  });
+
+  test("the request's own messages are not changed, only replaced", () => {
+    const memo = memory();
+    memo.remember("s", [THOUGHT, call("a", "f")]);
+    const asked = turn(call("a", "f"));
+    const before = asked.messages[1];
+    memo.restore("s", asked);
+    assert.deepEqual(before, message("assistant", call("a", "f")));
+  });
+
+  test("beyond its entries it forgets what was unused for longest", () => {
+    const memo = memory({ entries: 2 });
+    memo.remember("s", [THOUGHT, call("a", "f")]);
+    memo.remember("s", [THOUGHT, call("b", "f")]);
+    memo.restore("s", turn(call("a", "f")));
+    memo.remember("s", [THOUGHT, call("c", "f")]);
+    assert.equal(memo.size, 2);
+    assert.equal(restored(memo, turn(call("a", "f")))?.length, 2);
+    assert.equal(restored(memo, turn(call("b", "f")))?.length, 1);
+  });
+
+  test("beyond its bytes too, and a turn larger than all of them is not kept", () => {
+    const memo = memory({ bytes: 3000 });
+    for (const id of ["a", "b", "c"]) memo.remember("s", [thinking("x".repeat(500)), call(id, "f")]);
+    assert.equal(memo.size, 2);
+    memo.remember("s", [thinking("x".repeat(5000)), call("d", "f")]);
+    assert.equal(memo.size, 2);
+    assert.equal(restored(memo, turn(call("c", "f")))?.length, 2);
+  });
+
+  test("after an hour unused it is gone, and use makes it young again", () => {
+    const clock = { now: 0 };
+    const memo = memory({}, clock);
+    memo.remember("s", [THOUGHT, call("a", "f")]);
+    memo.remember("s", [THOUGHT, call("b", "f")]);
+    clock.now = 50 * 60_000;
+    assert.equal(restored(memo, turn(call("a", "f")))?.length, 2);
+    clock.now = 100 * 60_000;
+    assert.equal(restored(memo, turn(call("b", "f")))?.length, 1);
+    assert.equal(restored(memo, turn(call("a", "f")))?.length, 2);
+  });
+
+  test("old entries make room when new ones come", () => {
+    const clock = { now: 0 };
+    const memo = memory({}, clock);
+    for (const id of ["a", "b"]) memo.remember("s", [THOUGHT, call(id, "f")]);
+    clock.now = 61 * 60_000;
+    memo.remember("s", [THOUGHT, call("c", "f")]);
+    assert.equal(memo.size, 1);
+  });
+});
+
+describe("observer", () => {
+  const STREAM = [
+    START,
+    begin(0, thinking("")),
+    { t: "reasoning", c: 0, i: 0, delta: "why" } as const,
+    { t: "opaque", c: 0, i: 0, opaque: signature("sig") } as const,
+    done(0),
+    beginText(1),
+    text(1, "a"),
+    done(1),
+    begin(2, call("a", "f")),
+    args(2, '{"x"'),
+    args(2, ":1}"),
+    done(2),
+    finish("tool_calls"),
+    END,
+  ];
+
+  function observed(events: Iterable<(typeof STREAM)[number]>): Part[][] {
+    const seen: Part[][] = [];
+    run(openObserver((parts) => seen.push(parts)), events);
+    return seen;
+  }
+
+  test("passes every event on as it is and tells the turn once", () => {
+    const seen: Part[][] = [];
+    const stage = openObserver((parts) => seen.push(parts));
+    for (const event of STREAM) assert.equal([...stage.push(event)][0], event);
+    assert.deepEqual(seen, [[THOUGHT, { kind: "text", text: "" }, call("a", "f", { arguments: '{"x":1}' })]]);
+  });
+
+  test("what it told restores", () => {
+    const memo = memory();
+    run(openObserver((parts) => memo.remember("s", parts)), STREAM);
+    assert.equal(restored(memo, turn(call("a", "f", { arguments: '{"x":1}' })))?.length, 2);
+  });
+
+  test("doesn't change the events' parts", () => {
+    const start = begin(0, thinking("", signature("one")));
+    const before = structuredClone(start);
+    observed([
+      start,
+      { t: "opaque", c: 0, i: 0, opaque: signature("two") },
+      done(0),
+      begin(1, call("a", "f")),
+      finish(),
+    ]);
+    assert.deepEqual(start, before);
+  });
+
+  test("tells nothing of answers without calls, of broken streams and of ones too long to keep", () => {
+    const failure = { kind: "upstream_cut", source: "upstream", message: "gone", retry: true } as const;
+    assert.deepEqual(observed([START, beginText(0), text(0, "a"), done(0), finish(), END]), []);
+    assert.deepEqual(observed([...STREAM.slice(0, -2), { t: "error", failure }, ...STREAM.slice(-2)]), []);
+    assert.deepEqual(
+      observed([begin(0, call("a", "f")), args(0, "x".repeat(MAX_OBSERVED + 1)), ...STREAM.slice(1)]),
+      [],
+    );
+  });
+});

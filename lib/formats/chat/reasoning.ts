@@ -175,7 +175,9 @@ export function thinkingText(part: JsonObject): string {
   if (typeof thinking === "string") return thinking;
   if (!Array.isArray(thinking)) return "";
   let text = "";
-  for (const entry of thinking) text += typeof entry === "object" && entry !== null ? textOf((entry as JsonObject)["text"]) : "";
+  for (const entry of thinking) {
+    text += typeof entry === "object" && entry !== null ? textOf((entry as JsonObject)["text"]) : "";
+  }
   return text;
 }
 

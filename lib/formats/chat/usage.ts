@@ -15,13 +15,14 @@ export function decodeUsage(value: unknown): Usage | undefined {
     value["num_cached_tokens"],
   );
   const cacheWriteTokens = firstCount(memberOf(prompt, "cache_write_tokens"), value["cache_creation_input_tokens"]);
-  const reasoningTokens = firstCount(memberOf(completion, "reasoning_tokens"), value["reasoning_tokens"]);
+  const reasoning = firstCount(memberOf(completion, "reasoning_tokens"), value["reasoning_tokens"]);
+  const outputTokens = outputOf(value, reasoning);
   return {
     inputTokens: inputOf(count(value["prompt_tokens"]), cacheReadTokens, cacheWriteTokens),
     cacheReadTokens,
     cacheWriteTokens,
-    outputTokens: outputOf(value, reasoningTokens),
-    reasoningTokens,
+    outputTokens,
+    reasoningTokens: Math.min(reasoning, outputTokens),
     ...someCount("audioInputTokens", memberOf(prompt, "audio_tokens")),
     ...someCount("audioOutputTokens", memberOf(completion, "audio_tokens")),
     ...someCount("acceptedPredictionTokens", memberOf(completion, "accepted_prediction_tokens")),
@@ -39,7 +40,7 @@ function outputOf(value: JsonObject, reasoning: number): number {
   const prompt = count(value["prompt_tokens"]);
   const completion = count(value["completion_tokens"]);
   const isExcluded = reasoning > 0 && count(value["total_tokens"]) === prompt + completion + reasoning;
-  return isExcluded || reasoning > completion ? completion + reasoning : completion;
+  return isExcluded ? completion + reasoning : completion;
 }
 
 function count(value: unknown): number {

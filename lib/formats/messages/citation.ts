@@ -18,7 +18,13 @@ const LOCATIONS: Readonly<Record<DocumentCitation["unit"], Location>> = {
   char: location("char_location", "document_index", "document_title", "start_char_index", "end_char_index"),
   page: location("page_location", "document_index", "document_title", "start_page_number", "end_page_number"),
   block: location("content_block_location", "document_index", "document_title", "start_block_index", "end_block_index"),
-  search_result: location("search_result_location", "search_result_index", "title", "start_block_index", "end_block_index"),
+  search_result: location(
+    "search_result_location",
+    "search_result_index",
+    "title",
+    "start_block_index",
+    "end_block_index",
+  ),
 };
 
 function location(type: string, index: string, title: string, from: string, to: string): Location {

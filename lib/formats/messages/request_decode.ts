@@ -22,11 +22,9 @@ export function decodeRequest(body: JsonObject, headers: Headers): Result<Neutra
     messages: decodeMessages(fields),
     tools: decodeTools(fields),
     ...decodeToolChoice(fields),
+    ...decodeSampling(fields),
     ...defined({
       maxOutputTokens,
-      temperature: fields.number("temperature"),
-      topP: fields.number("top_p"),
-      topK: fields.number("top_k"),
       ...decodeOutput(fields, nested),
       reasoning: decodeReasoning(fields, nested),
       serviceTier: decodeTier(fields),
@@ -35,7 +33,6 @@ export function decodeRequest(body: JsonObject, headers: Headers): Result<Neutra
     }),
     ...decodeMetadataAndCache(fields, nested),
     ...decodeThread(fields),
-    stopSequences: fields.strings("stop_sequences") ?? [],
     include: [],
     stream: fields.boolean("stream") ?? false,
     includeUsage: true,
@@ -47,6 +44,17 @@ export function decodeRequest(body: JsonObject, headers: Headers): Result<Neutra
   const members = { ...unread(fields), ...nested };
   if (Object.keys(members).length > 0) request.extensions.messages = members;
   return faults.first === undefined ? success(request) : fail(faults.first);
+}
+
+function decodeSampling(fields: Fields): Pick<NeutralRequest, "temperature" | "topP" | "topK" | "stopSequences"> {
+  return {
+    ...defined({
+      temperature: fields.number("temperature"),
+      topP: fields.number("top_p"),
+      topK: fields.number("top_k"),
+    }),
+    stopSequences: fields.strings("stop_sequences") ?? [],
+  };
 }
 
 /** The API's own words for what it misses most often. */
@@ -106,16 +114,15 @@ function decodeMessage(message: Fields): Message {
 function decodeOutput(fields: Fields, nested: JsonObject): { output?: OutputFormat } {
   const config = fields.object("output_config");
   const current = config?.object("format");
-  const beta = fields.object("output_format");
+  const format = current ?? fields.object("output_format");
   config?.skip("effort");
   const rest = config && unread(config);
-  const format = current ?? beta;
   const unknown = format !== undefined && format.any("type") !== "json_schema" ? format.value : undefined;
   const schema = unknown === undefined ? format?.object("schema") : undefined;
   const left = unknown ?? (format && unread(format));
-  const leftovers = { ...rest, ...(left !== undefined && format === current ? { format: left } : {}) };
+  const leftovers = { ...rest, ...(left !== undefined && current !== undefined ? { format: left } : {}) };
   if (Object.keys(leftovers).length > 0) nested["output_config"] = leftovers;
-  if (left !== undefined && format === beta) nested["output_format"] = left;
+  if (left !== undefined && current === undefined) nested["output_format"] = left;
   return schema === undefined ? {} : { output: { kind: "json_schema", schema: schema.value } };
 }
 
@@ -215,6 +222,8 @@ const WIRE_NAMES: Readonly<Record<string, string>> = {
   serviceTier: "service_tier",
   userId: "metadata.user_id",
   state: "thread",
+  thread: "thread",
+  cacheKey: "metadata.user_id",
   contextManagement: "context_management",
 };
 

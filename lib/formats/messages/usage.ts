@@ -1,5 +1,5 @@
 /** Token counts (TRANSLATION.md, 3.3): this format counts cached input beside `input_tokens`, the neutral form within. */
-import { Fields, Faults, isObject, type JsonObject } from "../../base/fields.ts";
+import { Faults, Fields, isObject, type JsonObject } from "../../base/fields.ts";
 import type { Usage } from "../../neutral.ts";
 import { defined, ownExtra, unread } from "./wire.ts";
 

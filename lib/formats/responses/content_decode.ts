@@ -116,7 +116,12 @@ function decodeFile(fields: Fields): MediaPart {
   return defined({ kind: "document" as const, ...fileSource(data, url, fileId, title), title, detail });
 }
 
-function fileSource(data?: string, url?: string, fileId?: string, name?: string): Pick<MediaPart, "source" | "mediaType"> {
+function fileSource(
+  data?: string,
+  url?: string,
+  fileId?: string,
+  name?: string,
+): Pick<MediaPart, "source" | "mediaType"> {
   if (data !== undefined) {
     if (/^data:/i.test(data)) return mediaOfUrl(data);
     return { source: { type: "base64", data }, mediaType: mediaTypeOfName(name) };
@@ -156,4 +161,3 @@ export function decodeTexts(value: unknown): string[] {
   if (!Array.isArray(value)) return [];
   return value.flatMap((entry: unknown) => isObject(entry) && typeof entry["text"] === "string" ? [entry["text"]] : []);
 }
-

@@ -137,7 +137,7 @@ function decodeCompaction(context: ItemContext, fields: Fields): Part {
 export function decodeNative(fields: Fields): Part {
   return defined({
     kind: "native" as const,
-    format: FORMAT as typeof FORMAT,
+    format: FORMAT,
     value: fields.value,
     text: nativeText(fields.value),
     path: fields.path,

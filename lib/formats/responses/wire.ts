@@ -5,7 +5,7 @@
 import type { JsonObject } from "../../base/fields.ts";
 import type { Extra, Tool } from "../../neutral.ts";
 
-export const FORMAT = "responses";
+export const FORMAT = "responses" as const;
 
 /** How this format names the neutral top-level fields, for losses and faults. */
 export const WIRE_NAMES: Readonly<Record<string, string>> = {

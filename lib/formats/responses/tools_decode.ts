@@ -1,0 +1,135 @@
+/** Tools and the choice among them, wire → neutral (TRANSLATION.md, 2.4 to 2.6). */
+import { describe, type Faults, Fields, isObject, type JsonObject } from "../../base/fields.ts";
+import type { Tool, ToolChoice, WebSearch } from "../../neutral.ts";
+import { defined, extraOf, FORMAT, serverToolOf } from "./wire.ts";
+
+/** Namespaces are flattened: each of their tools carries the namespace's name. */
+export function decodeTools(faults: Faults, values: readonly unknown[], path: string): Tool[] {
+  return values.flatMap((value, index) => decodeTool(new Fields(faults, value, `${path}[${index}]`)));
+}
+
+function decodeTool(fields: Fields): Tool[] {
+  const type = fields.requiredString("type");
+  switch (type) {
+    case "function":
+      return [decodeFunction(fields)];
+    case "custom":
+      return [decodeCustom(fields)];
+    case "namespace":
+      return decodeNamespace(fields);
+    default:
+      return [decodeNative(fields, type)];
+  }
+}
+
+function decodeFunction(fields: Fields): Tool {
+  return finish(fields, {
+    kind: "function" as const,
+    name: fields.requiredString("name"),
+    description: fields.string("description"),
+    schema: fields.object("parameters")?.value,
+    strict: fields.boolean("strict"),
+    deferLoading: fields.boolean("defer_loading"),
+  });
+}
+
+function decodeCustom(fields: Fields): Tool {
+  const format = fields.object("format")?.value;
+  return finish(fields, {
+    kind: "custom" as const,
+    name: fields.requiredString("name"),
+    description: fields.string("description"),
+    // Free text is what a custom tool takes when nothing is said.
+    grammar: format?.["type"] === "text" ? undefined : format,
+    deferLoading: fields.boolean("defer_loading"),
+  });
+}
+
+function finish<T extends object>(fields: Fields, members: T) {
+  fields.skip("type");
+  return defined({ ...members, path: fields.path, extra: extraOf(fields.rest()) });
+}
+
+/**
+ * The namespace's own members stand in the first tool's extra, as `namespace`: a format that flattens namespaces then
+ * says that they are lost.
+ */
+function decodeNamespace(fields: Fields): Tool[] {
+  fields.skip("type");
+  const namespace = fields.requiredString("name");
+  const tools = decodeTools(fields.faults, fields.array("tools") ?? [], fields.at("tools"));
+  const rest = fields.rest();
+  return tools.map((tool, index) =>
+    index === 0 && rest !== undefined
+      ? { ...tool, namespace, extra: { format: FORMAT, fields: { ...tool.extra?.fields, namespace: rest } } }
+      : { ...tool, namespace }
+  );
+}
+
+function decodeNative(fields: Fields, type: string): Tool {
+  const serverTool = serverToolOf(type);
+  return defined({
+    kind: "native" as const,
+    name: fields.string("name") ?? type,
+    path: fields.path,
+    native: { format: FORMAT, value: fields.value },
+    serverTool,
+    webSearch: serverTool === "web_search" ? decodeWebSearch(fields.value) : undefined,
+  });
+}
+
+function decodeWebSearch(value: JsonObject): WebSearch {
+  const filters = isObject(value["filters"]) ? value["filters"] : {};
+  const { city, country, region, timezone } = isObject(value["user_location"]) ? value["user_location"] : {};
+  const location = defined({
+    city: stringOf(city),
+    country: stringOf(country),
+    region: stringOf(region),
+    timezone: stringOf(timezone),
+  });
+  return defined({
+    allowedDomains: stringsOf(filters["allowed_domains"]),
+    blockedDomains: stringsOf(filters["blocked_domains"]),
+    contextSize: stringOf(value["search_context_size"]),
+    location: Object.keys(location).length > 0 ? location : undefined,
+  });
+}
+
+function stringOf(value: unknown): string | undefined {
+  return typeof value === "string" ? value : undefined;
+}
+
+function stringsOf(value: unknown): string[] | undefined {
+  return Array.isArray(value) && value.every((entry) => typeof entry === "string") ? value : undefined;
+}
+
+export function decodeToolChoice(faults: Faults, value: unknown): ToolChoice | undefined {
+  if (value === undefined || value === null) return undefined;
+  if (value === "auto" || value === "none" || value === "required") return { type: value };
+  if (!isObject(value)) {
+    faults.add(`Expected "auto", "none", "required" or an object but got ${describe(value)}`, "tool_choice");
+    return undefined;
+  }
+  return decodeToolChoiceObject(new Fields(faults, value, "tool_choice"));
+}
+
+function decodeToolChoiceObject(fields: Fields): ToolChoice {
+  const type = fields.requiredString("type");
+  if (type === "function" || type === "custom") {
+    return { type: "tool", name: fields.requiredString("name"), toolKind: type };
+  }
+  if (type === "auto" || type === "none" || type === "required") return { type };
+  return (type === "allowed_tools" ? decodeAllowed(fields) : undefined) ??
+    { type: "native", format: FORMAT, value: fields.value };
+}
+
+/** Undefined where the list names built-in tools: only this format can tell those. */
+function decodeAllowed(fields: Fields): ToolChoice | undefined {
+  const names: string[] = [];
+  for (const tool of fields.array("tools") ?? []) {
+    if (!isObject(tool) || typeof tool["name"] !== "string") return undefined;
+    if (tool["type"] !== "function" && tool["type"] !== "custom") return undefined;
+    names.push(tool["name"]);
+  }
+  return { type: "allowed", mode: fields.string("mode") === "required" ? "required" : "auto", names };
+}

@@ -1,0 +1,157 @@
+/** Tools and the choice among them, neutral → wire (TRANSLATION.md, 2.4 to 2.6). */
+import { unsupported } from "../../base/failure.ts";
+import type { JsonObject } from "../../base/fields.ts";
+import type { NeutralRequest, Tool, ToolChoice } from "../../neutral.ts";
+import { isStrictSchema, objectSchema } from "../../translation/schema.ts";
+import { carryExtra, clientName, type Encoding } from "./encoding.ts";
+import { defined, FORMAT, ownFields } from "./wire.ts";
+
+/** Definitions in order; tools of one namespace stand together where its first one stood. */
+export function encodeTools(encoding: Encoding, tools: readonly Tool[]): JsonObject[] {
+  const list: JsonObject[] = [];
+  const namespaces = new Map<string, JsonObject[]>();
+  for (const tool of tools) {
+    const wire = encodeTool(encoding, tool);
+    if (wire === undefined) continue;
+    if (tool.namespace === undefined) {
+      list.push(wire);
+      continue;
+    }
+    let members = namespaces.get(tool.namespace);
+    if (members === undefined) {
+      members = [];
+      namespaces.set(tool.namespace, members);
+      list.push(encodeNamespace(tool.namespace, tool, members));
+    }
+    members.push(wire);
+  }
+  return list;
+}
+
+function encodeNamespace(name: string, first: Tool, tools: JsonObject[]): JsonObject {
+  const members = ownFields(first.extra)["namespace"];
+  return { type: "namespace", name, description: name, ...(members as JsonObject | undefined), tools };
+}
+
+function encodeTool(encoding: Encoding, tool: Tool): JsonObject | undefined {
+  switch (tool.kind) {
+    case "function":
+      return encodeFunction(encoding, tool);
+    case "custom":
+      return encodeCustom(encoding, tool);
+    case "native":
+      return tool.native?.format === FORMAT ? tool.native.value : encodeForeign(encoding, tool);
+    default:
+      return tool.kind satisfies never;
+  }
+}
+
+function encodeFunction(encoding: Encoding, tool: Tool): JsonObject {
+  return defined({
+    type: "function",
+    name: encoding.names.toTarget(tool.name, tool.namespace),
+    description: tool.description,
+    parameters: encoding.isOwn ? tool.schema ?? null : objectSchema(tool.schema),
+    strict: encoding.isOwn ? tool.strict : isStrict(encoding, tool),
+    ...commonMembers(encoding, tool),
+  });
+}
+
+/** Said always: unlike elsewhere, strict is what this API takes a silent client to mean. */
+function isStrict(encoding: Encoding, tool: Tool): boolean {
+  if (tool.strict !== true) return false;
+  const strict = isStrictSchema(objectSchema(tool.schema));
+  if (!strict) encoding.losses.add(`${tool.path ?? "tools"}.strict`, "the schema isn't one that strict mode takes");
+  return strict;
+}
+
+function encodeCustom(encoding: Encoding, tool: Tool): JsonObject {
+  return defined({
+    type: "custom",
+    name: encoding.names.toTarget(tool.name, tool.namespace),
+    description: tool.description,
+    format: tool.grammar,
+    ...commonMembers(encoding, tool),
+  });
+}
+
+function commonMembers(encoding: Encoding, tool: Tool): JsonObject {
+  const { namespace: _, ...extra } = carryExtra(encoding, tool.extra, tool.path);
+  // Loading on demand needs this format's own search tool beside it: without, the tool would never be found.
+  return encoding.isOwn && tool.deferLoading !== undefined ? { defer_loading: tool.deferLoading, ...extra } : extra;
+}
+
+/** A built-in tool of another format: web search has a partner here, the others don't. */
+function encodeForeign(encoding: Encoding, tool: Tool): JsonObject | undefined {
+  const path = tool.path ?? "tools";
+  if (tool.serverTool === "web_search") return encodeWebSearch(encoding, tool, path);
+  if (isIndispensable(encoding.request, tool)) {
+    encoding.faults.addFailure(unsupported(`The Responses API has no partner for the tool "${tool.name}"`, path));
+    return undefined;
+  }
+  encoding.losses.add(path, "responses has no such tool");
+  return undefined;
+}
+
+function isIndispensable(request: NeutralRequest, tool: Tool): boolean {
+  const isForced = request.toolChoice?.type === "tool" && request.toolChoice.name === tool.name;
+  return isForced || request.tools.length === 1 || HAS_NO_SUBSTITUTE.has(tool.serverTool ?? "other");
+}
+
+const HAS_NO_SUBSTITUTE: ReadonlySet<string> = new Set(["file_search", "image_generation", "mcp", "computer"]);
+
+function encodeWebSearch(encoding: Encoding, tool: Tool, path: string): JsonObject {
+  const { allowedDomains, blockedDomains, contextSize, location, maxUses } = tool.webSearch ?? {};
+  if (blockedDomains !== undefined) encoding.losses.add(path, "responses can't block domains");
+  if (maxUses !== undefined) encoding.losses.add(path, "responses doesn't limit the searches of a tool");
+  return defined({
+    type: "web_search",
+    search_context_size: contextSize,
+    filters: allowedDomains === undefined ? undefined : { allowed_domains: allowedDomains },
+    user_location: location === undefined ? undefined : { type: "approximate", ...location },
+  });
+}
+
+/** Undefined where nothing was chosen, or where there is nothing to choose among. */
+export function encodeToolChoice(encoding: Encoding): unknown {
+  const { request, isOwn } = encoding;
+  const choice = request.toolChoice;
+  if (choice === undefined) return undefined;
+  if (!isOwn && request.tools.length === 0) {
+    if (choice.type !== "auto" && choice.type !== "none") {
+      encoding.losses.add(clientName(request, "toolChoice"), "there are no tools to choose from");
+    }
+    return undefined;
+  }
+  return encodeChoice(encoding, choice);
+}
+
+function encodeChoice(encoding: Encoding, choice: ToolChoice): unknown {
+  switch (choice.type) {
+    case "auto":
+    case "none":
+    case "required":
+      return choice.type;
+    case "tool":
+      return encodeForced(encoding, choice);
+    case "allowed":
+      return { type: "allowed_tools", mode: choice.mode, tools: choice.names.map((name) => named(encoding, name)) };
+    case "native":
+      if (choice.format === FORMAT) return choice.value;
+      encoding.losses.add(clientName(encoding.request, "toolChoice"), "responses has no such choice");
+      return undefined;
+    default:
+      return choice satisfies never;
+  }
+}
+
+function encodeForced(encoding: Encoding, choice: ToolChoice & { type: "tool" }): unknown {
+  const tool = encoding.request.tools.find((candidate) => candidate.name === choice.name);
+  if (tool?.serverTool === "web_search" && tool.native?.format !== FORMAT) return { type: "web_search" };
+  return { type: choice.toolKind, name: encoding.names.toTarget(choice.name) };
+}
+
+function named(encoding: Encoding, name: string): JsonObject {
+  const tool = encoding.request.tools.find((candidate) => candidate.name === name);
+  return { type: tool?.kind === "custom" ? "custom" : "function", name: encoding.names.toTarget(name) };
+}

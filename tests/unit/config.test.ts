@@ -1,0 +1,99 @@
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { inspect } from "node:util";
+import { describe, test } from "bun:test";
+import { type Config, formatIssue, parseConfig, schemaText } from "../../lib/config.ts";
+
+function issues(text: string, env = {}): string[] {
+  const result = parseConfig(text, "config.yaml", env);
+  return result.ok ? [] : result.issues.map(formatIssue);
+}
+
+function config(text: string, env = {}): Config {
+  const result = parseConfig(text, "config.yaml", env);
+  assert.ok(result.ok, result.ok ? "" : result.issues.map(formatIssue).join("\n"));
+  return result.value;
+}
+
+describe("parseConfig", () => {
+  test("tells every fault at once, of shape and of meaning, with line, column, path and a suggestion", () => {
+    const text = `listen: 127.0.0.1
+lisen: 3
+providers:
+  opnai: {}
+  lab:
+    base_url: http://127.0.0.1:9000/v1
+    formats: [chatt, 3]
+  b: { preset: anthropi, base_url: foo }
+models:
+  - name: a
+    target: lap/x
+  - nam: b
+  - 3
+  - name: a
+    target: b/x
+`;
+    assert.deepEqual(issues(text), [
+      'config.yaml:1:9  listen  Expected host:port but got "127.0.0.1"',
+      'config.yaml:2:1  lisen  Unknown key "lisen"; did you mean "listen"?',
+      'config.yaml:4:3  providers.opnai  A provider that is no preset needs a base_url; did you mean the preset "openai"?',
+      'config.yaml:7:15  providers.lab.formats[0]  Expected "chat", "messages" or "responses" but got "chatt"; did you mean "chat"?',
+      'config.yaml:7:22  providers.lab.formats[1]  Expected "chat", "messages" or "responses" but got 3',
+      'config.yaml:8:16  providers.b.preset  Expected a known name but got "anthropi"; did you mean "anthropic"?',
+      'config.yaml:11:13  models[0].target  No provider "lap"; did you mean "lab"?',
+      "config.yaml:12:5  models[1].name  Expected a string but got nothing",
+      "config.yaml:12:5  models[1].target  Expected a string but got nothing",
+      'config.yaml:12:5  models[1].nam  Unknown key "nam"; did you mean "name"?',
+      "config.yaml:13:5  models[2]  Expected an object but got 3",
+      'config.yaml:14:11  models[3].name  The name "a" stands here twice: this one would never be reached',
+    ]);
+  });
+
+  test("points at broken YAML", () => {
+    assert.match(issues("providers:\n  a: [1\nmodels: 2")[0] ?? "", /^config\.yaml:3:1 {2}/);
+  });
+
+  test("fills variables in, with defaults, in flow style too, and keeps an escaped one", () => {
+    const text =
+      "providers:\n  lab: { base_url: 'http://h:${PORT:-9}/v1', headers: { a: ${A}, b: '$${A}' }, api_key: ${K:-k}-x }";
+    const lab = config(text, { A: "one" }).providers.get("lab");
+    assert.equal(lab?.baseUrl, "http://h:9/v1");
+    assert.deepEqual(lab?.headers, { a: "one", b: "${A}" });
+    assert.equal(lab?.apiKey?.reveal(), "k-x");
+  });
+
+  test("a variable that is not set is an error, but a key's makes its provider wait", () => {
+    const text = "providers:\n  lab: { base_url: http://h/v1, headers: { a: ${A} } }";
+    assert.deepEqual(issues(text), [
+      "config.yaml:2:47  providers.lab.headers.a  The environment variable A is not set; set it or write ${A:-default}",
+    ]);
+    const waiting = config("providers:\n  openai:\n  lab: { base_url: http://h/v1, api_key: ${K} }");
+    assert.equal(waiting.providers.get("openai")?.waitsFor, "OPENAI_API_KEY");
+    assert.equal(waiting.providers.get("lab")?.waitsFor, "K");
+    assert.equal(
+      config("providers:\n  openai:", { OPENAI_API_KEY: "sk" }).providers.get("openai")?.waitsFor,
+      undefined,
+    );
+  });
+
+  test("a target needs a known provider, a model, and a pattern for its *", () => {
+    const text =
+      "providers: { lab: { base_url: http://h/v1 } }\nmodels: [{ name: a, target: lab/* }, { name: b, target: lab }, { name: a*b*, target: lab/x }]";
+    assert.equal(issues(text).length, 3);
+  });
+
+  test("keys never print", () => {
+    const printed = config("providers:\n  openai: { api_key: canary-key-123 }");
+    assert.ok(!inspect(printed, { depth: 9 }).includes("canary"));
+    assert.ok(!JSON.stringify([...printed.providers.values()]).includes("canary"));
+    assert.ok(!`${printed.providers.get("openai")?.apiKey}`.includes("canary"));
+  });
+
+  test("the shipped config is sound and names the committed schema, which is current", () => {
+    const root = new URL("../../", import.meta.url);
+    const shipped = readFileSync(new URL("config.yaml", root), "utf8");
+    assert.deepEqual(issues(shipped), []);
+    const path = /^# yaml-language-server: \$schema=(\S+)\n/.exec(shipped)?.[1] ?? "";
+    assert.equal(readFileSync(new URL(path, root), "utf8"), schemaText(), "run `bun run schema`");
+  });
+});

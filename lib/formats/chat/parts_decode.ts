@@ -1,9 +1,9 @@
 /** Content of messages: wire → neutral (TRANSLATION.md, 2.3). */
-import { describe, Fields } from "../../base/fields.ts";
+import { describe, Fields, type JsonObject } from "../../base/fields.ts";
 import type { MediaPart, Part, ReasoningPart } from "../../neutral.ts";
-import { mediaOfUrl, normalMediaType } from "../../translation/media.ts";
+import { mediaOfUrl } from "../../translation/media.ts";
 import { thinkingSignature, thinkingText } from "./reasoning.ts";
-import { defined, ownExtra, textOf, unread } from "./wire.ts";
+import { defined, ownExtra, unread } from "./wire.ts";
 
 interface Names {
   names: Record<string, string>;
@@ -42,12 +42,29 @@ function decodeCache(fields: Fields, reading: Names): { ttl?: string } | undefin
 
 function decodePart(part: Fields, reading: Names): Part {
   const cache = decodeCache(part, reading);
-  const decoded = decodeKind(part);
+  const inner: Inner = new Map();
+  const decoded = decodeKind(part, inner);
   if (decoded.kind === "native") return decoded;
-  return { ...decoded, path: part.path, ...defined({ cache }), ...ownExtra(unread(part)) };
+  return { ...decoded, path: part.path, ...defined({ cache }), ...ownExtra(unreadOf(part, inner)) };
 }
 
-function decodeKind(part: Fields): Part {
+/** The objects within a part that were opened, by their key. */
+type Inner = Map<string, Fields>;
+
+function open(part: Fields, key: string, inner: Inner): Fields | undefined {
+  const fields = part.object(key);
+  if (fields === undefined) part.faults.add(`Missing required object "${key}"`, part.at(key));
+  else inner.set(key, fields);
+  return fields;
+}
+
+function unreadOf(part: Fields, inner: Inner): JsonObject | undefined {
+  const rest: JsonObject = { ...unread(part) };
+  for (const [key, fields] of inner) Object.assign(rest, defined({ [key]: unread(fields) }));
+  return Object.keys(rest).length === 0 ? undefined : rest;
+}
+
+function decodeKind(part: Fields, inner: Inner): Part {
   const type = part.requiredString("type");
   switch (type) {
     case "text":
@@ -57,15 +74,15 @@ function decodeKind(part: Fields): Part {
     case "thinking":
       return thinking(part);
     case "image_url":
-      return image(part);
+      return image(part, inner);
     case "video_url":
-      return linked(part, "video", "video_url");
+      return linked(part, "video", "video_url", inner);
     case "document_url":
-      return linked(part, "document", "document_url");
+      return linked(part, "document", "document_url", inner);
     case "input_audio":
-      return audio(part);
+      return audio(part, inner);
     case "file":
-      return file(part);
+      return file(part, inner);
     default:
       return { kind: "native", format: "chat", value: part.value, path: part.path };
   }
@@ -86,27 +103,24 @@ function thinking(part: Fields): ReasoningPart {
   };
 }
 
-/** `{type, [key]: {url}}`, or the URL itself, as some dialects have it. */
-function linked(part: Fields, kind: MediaPart["kind"], key: string): MediaPart {
-  const url = typeof part.value[key] === "string" ? part.requiredString(key) : part.object(key)?.requiredString("url");
-  if (url === undefined) part.faults.add(`Missing required object "${key}"`, part.at(key));
+/** `{type, [key]: {url, detail?}}`, or the URL itself, as some dialects have it. */
+function linked(part: Fields, kind: MediaPart["kind"], key: string, inner: Inner): MediaPart {
+  const object = typeof part.value[key] === "string" ? undefined : open(part, key, inner);
+  const url = object === undefined ? part.string(key) : object.requiredString("url");
   const { source, mediaType } = mediaOfUrl(url ?? "");
-  return { kind, source, ...defined({ mediaType }) };
+  return { kind, source, ...defined({ mediaType, detail: object?.string("detail") }) };
 }
 
-function image(part: Fields): MediaPart {
-  const value = part.value["image_url"];
-  const media = linked(part, "image", "image_url");
-  const isPdf = media.mediaType === "application/pdf";
-  const detail = textOf(typeof value === "object" && value !== null ? (value as { detail?: unknown }).detail : "");
-  return { ...media, kind: isPdf ? "document" : "image", ...(detail === "" ? {} : { detail }) };
+/** PDFs come this way too, where the server behind takes them. */
+function image(part: Fields, inner: Inner): MediaPart {
+  const media = linked(part, "image", "image_url", inner);
+  return media.mediaType === "application/pdf" ? { ...media, kind: "document" } : media;
 }
 
 const AUDIO_TYPES: Readonly<Record<string, string>> = { mp3: "audio/mpeg", wav: "audio/wav" };
 
-function audio(part: Fields): MediaPart {
-  const input = part.object("input_audio");
-  if (input === undefined) part.faults.add('Missing required object "input_audio"', part.at("input_audio"));
+function audio(part: Fields, inner: Inner): MediaPart {
+  const input = open(part, "input_audio", inner);
   const format = input?.requiredString("format") ?? "";
   return {
     kind: "audio",
@@ -115,22 +129,21 @@ function audio(part: Fields): MediaPart {
   };
 }
 
-function file(part: Fields): MediaPart {
-  const inner = part.object("file");
-  const data = inner?.string("file_data");
-  const id = inner?.string("file_id");
-  const title = inner?.string("filename");
+function file(part: Fields, inner: Inner): MediaPart {
+  const object = open(part, "file", inner);
+  const data = object?.string("file_data");
+  const id = object?.string("file_id");
+  const title = object?.string("filename");
   const named = defined({ title });
   if (data !== undefined) return { kind: "document", ...fileMedia(data, title), ...named };
-  if (id !== undefined) return { kind: "document", source: { type: "file", id }, ...named };
-  part.faults.add("Expected file_data or file_id", part.at("file"));
-  return { kind: "document", source: { type: "text", text: "" } };
+  if (object !== undefined && id === undefined) part.faults.add("Expected file_data or file_id", part.at("file"));
+  return { kind: "document", source: { type: "file", id: id ?? "" }, ...named };
 }
 
 /** A data URL by OpenAI's documentation; plain base64 is taken too. */
 function fileMedia(data: string, name: string | undefined): Pick<MediaPart, "source" | "mediaType"> {
   if (/^data:/i.test(data)) return mediaOfUrl(data);
   const extension = /\.(\w+)$/.exec(name ?? "")?.[1]?.toLowerCase();
-  const mediaType = extension === "txt" || extension === "md" ? "text/plain" : normalMediaType("application/pdf");
+  const mediaType = extension === "txt" || extension === "md" ? "text/plain" : "application/pdf";
   return { source: { type: "base64", data }, mediaType };
 }

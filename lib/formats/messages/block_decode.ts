@@ -80,7 +80,7 @@ function common(block: Fields, origin: Origin, rest: JsonObject = {}) {
 }
 
 function textBlock(block: Fields, origin: Origin): TextPart {
-  const text = block.requiredString("text");
+  const text = origin.side === "request" ? block.requiredString("text") : block.string("text") ?? "";
   const citations = decodeCitations(block.any("citations"));
   return { kind: "text", text, ...(citations.length === 0 ? {} : { citations }), ...common(block, origin) };
 }

@@ -48,8 +48,16 @@ function refusalOf(request: NeutralRequest): Failure | undefined {
   const wanted: readonly (readonly [boolean, string, string])[] = [
     [(request.candidates ?? 1) > 1, "candidates", "The messages format gives one answer a request"],
     [request.audioOutput !== undefined, "audioOutput", "The messages format answers in text alone"],
-    [state?.previousId !== undefined, "previousId", "The messages format keeps no earlier response; send the full input"],
-    [state?.conversation !== undefined, "conversation", "The messages format keeps no conversation; send the full input"],
+    [
+      state?.previousId !== undefined,
+      "previousId",
+      "The messages format keeps no earlier response; send the full input",
+    ],
+    [
+      state?.conversation !== undefined,
+      "conversation",
+      "The messages format keeps no conversation; send the full input",
+    ],
     [state?.background === true, "background", "The messages format has no background answers"],
     [state?.prompt !== undefined, "prompt", "The messages format has no stored prompts"],
     [state?.thread !== undefined, "thread", "This thread belongs to another format"],

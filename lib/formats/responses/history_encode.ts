@@ -3,7 +3,7 @@
  * and 3.4). Opaque values go to the family of models that minted them alone.
  */
 import type { JsonObject } from "../../base/fields.ts";
-import type { CompactionPart, Item, Message, Part, ReasoningPart, ToolCallPart } from "../../neutral.ts";
+import type { CompactionPart, Item, Message, NativePart, Part, ReasoningPart, ToolCallPart } from "../../neutral.ts";
 import { callId } from "../../translation/ids.ts";
 import { encodeOutputPart } from "./content_encode.ts";
 import { carryExtra, type Encoding } from "./encoding.ts";
@@ -15,36 +15,44 @@ interface State {
   placed: Placed[];
   /** The message item that further text joins, and the item that its parts came from. */
   message: { content: JsonObject[]; origin: Item | undefined } | undefined;
-  /** The reasoning item that further reasoning of the same origin joins. */
-  reasoning: { wire: ReasoningItem; origin: Item | undefined } | undefined;
-  /** Ids of items hold only beside the reasoning that they were made with. */
+  /** Ids of calls and reasoning hold only where all reasoning of the turn goes along. */
   keepsIds: boolean;
 }
 
-interface ReasoningItem extends JsonObject {
-  summary: JsonObject[];
-  content?: JsonObject[];
-  encrypted_content?: string;
-}
-
 function newState(encoding: Encoding, message: Message): State {
-  const keepsIds = encoding.isOwn && message.parts.every((part) => part.kind !== "reasoning" || isNative(encoding, part));
-  return { encoding, placed: [], message: undefined, reasoning: undefined, keepsIds };
+  const keepsIds = encoding.isOwn &&
+    message.parts.every((part) => part.kind !== "reasoning" || isNative(encoding, [part]));
+  return { encoding, placed: [], message: undefined, keepsIds };
 }
 
 export function encodeModelParts(encoding: Encoding, message: Message): Placed[] {
   const state = newState(encoding, message);
-  for (const part of message.parts) addPart(state, part);
+  for (const group of groupReasoning(message.parts)) {
+    const [first] = group;
+    if (first?.kind === "reasoning") addReasoning(state, group as ReasoningPart[]);
+    else if (first !== undefined) addPart(state, first);
+  }
   return state.placed;
 }
 
-function addPart(state: State, part: Part): void {
+/** Reasoning parts of one item stand together; every other part stands alone. */
+function groupReasoning(parts: readonly Part[]): Part[][] {
+  const groups: Part[][] = [];
+  for (const part of parts) {
+    const last = groups.at(-1)?.at(-1);
+    const joins = part.kind === "reasoning" && last?.kind === "reasoning" && part.item !== undefined &&
+      part.item === last.item;
+    if (joins) groups.at(-1)?.push(part);
+    else groups.push([part]);
+  }
+  return groups;
+}
+
+function addPart(state: State, part: Exclude<Part, ReasoningPart>): void {
   switch (part.kind) {
     case "text":
     case "refusal":
       return addText(state, part);
-    case "reasoning":
-      return addReasoning(state, part);
     case "tool_call":
       return addItem(state, encodeCall(state, part), part.path);
     case "compaction":
@@ -65,7 +73,6 @@ function addPart(state: State, part: Part): void {
 
 function addItem(state: State, item: JsonObject, path: string | undefined): void {
   state.message = undefined;
-  state.reasoning = undefined;
   state.placed.push({ item, path });
 }
 
@@ -75,53 +82,110 @@ function addText(state: State, part: Part & { kind: "text" | "refusal" }): void 
     state.message.content.push(wire);
     return;
   }
-  const content = [wire];
   const origin = part.item;
-  const item = defined({
-    type: "message",
-    id: state.encoding.isOwn ? origin?.id : undefined,
-    status: state.encoding.isOwn ? origin?.status : undefined,
-    role: "assistant",
-    phase: origin?.phase,
-    content,
-    ...ownFields(origin?.extra),
-  });
-  addItem(state, item, part.path);
-  state.message = { content, origin };
-}
-
-/** Without an opaque value the client's own reasoning stands for itself: it is stored upstream, or needs no signature. */
-function isNative(encoding: Encoding, part: ReasoningPart): boolean {
-  return encoding.isOwn && (part.opaque === undefined || encryptedOf(encoding, part).length > 0);
+  const message = { content: [wire], origin };
+  addItem(
+    state,
+    defined({
+      type: "message",
+      id: origin?.id,
+      status: origin?.status,
+      role: "assistant",
+      phase: origin?.phase,
+      content: message.content,
+      ...ownFields(origin?.extra),
+    }),
+    part.path,
+  );
+  state.message = message;
 }
 
 /** The encrypted values that are this target's. */
-function encryptedOf(encoding: Encoding, part: ReasoningPart): string[] {
-  return (part.opaque ?? [])
+function encryptedOf(encoding: Encoding, parts: readonly ReasoningPart[]): string[] {
+  return parts.flatMap((part) => part.opaque ?? [])
     .filter((opaque) => opaque.issuer === encoding.target.family && opaque.kind === "encrypted")
     .map((opaque) => opaque.value);
 }
 
-function addReasoning(state: State, part: ReasoningPart): void {
+/** Without an opaque value a client's own reasoning stands for itself: it is stored upstream, or needs no signature. */
+function isNative(encoding: Encoding, parts: readonly ReasoningPart[]): boolean {
+  if (!encoding.isOwn) return false;
+  return parts.every((part) => part.opaque === undefined) || encryptedOf(encoding, parts).length > 0;
+}
+
+function addReasoning(state: State, parts: readonly ReasoningPart[]): void {
   const { encoding } = state;
-  if (state.reasoning !== undefined && part.item !== undefined && state.reasoning.origin === part.item) {
-    return joinReasoning(state.reasoning.wire, encoding, part);
-  }
-  const values = encryptedOf(encoding, part);
-  const isOfOneItem = part.item !== undefined && hasEncryptedSibling(state, part);
-  if (values.length === 0 && !isNative(encoding, part) && !isOfOneItem) {
-    const says = part.text !== "" || (part.opaque ?? []).length > 0;
-    if (says) encoding.losses.add(part.path ?? "messages", "the reasoning isn't signed by this model's maker");
+  const [value, ...others] = encryptedOf(encoding, parts);
+  const path = parts[0]?.path;
+  if (value === undefined && !isNative(encoding, parts)) {
+    const isEmpty = parts.every((part) => part.text === "" && (part.opaque ?? []).length === 0);
+    if (!isEmpty) encoding.losses.add(path ?? "messages", "this reasoning isn't signed by the model's own maker");
     return;
   }
-  const [first, ...others] = values;
-  const wire: ReasoningItem = { type: "reasoning", summary: [] };
-  if (state.keepsIds && part.item?.id !== undefined) wire["id"] = part.item.id;
-  if (state.keepsIds && part.item?.status !== undefined) wire["status"] = part.item.status;
-  addItem(state, wire, part.path);
-  state.reasoning = { wire, origin: part.item };
-  joinReasoning(wire, encoding, part);
-  if (first !== undefined) wire.encrypted_content = first;
+  const item = state.keepsIds ? parts[0]?.item : undefined;
+  const content = textsOf(parts, "full").map((text) => ({ type: "reasoning_text", text }));
+  addItem(
+    state,
+    defined({
+      type: "reasoning",
+      id: item?.id,
+      summary: textsOf(parts, "summary").map((text) => ({ type: "summary_text", text })),
+      content: content.length > 0 ? content : undefined,
+      encrypted_content: value,
+      status: item?.status,
+      ...Object.assign({}, ...parts.map((part) => carryExtra(encoding, part.extra, part.path))),
+    }),
+    path,
+  );
   // Two values are never merged: each goes back in an item of its own.
-  for (const value of others) addItem(state, { type: "reasoning", summary: [], encrypted_content: value }, part.path);
+  for (const other of others) addItem(state, { type: "reasoning", summary: [], encrypted_content: other }, path);
+}
+
+function textsOf(parts: readonly ReasoningPart[], form: ReasoningPart["form"]): string[] {
+  return parts.flatMap((part) => part.form === form && part.text !== "" ? part.pieces ?? [part.text] : []);
+}
+
+function encodeCall(state: State, part: ToolCallPart): JsonObject {
+  const { encoding, keepsIds } = state;
+  const isCustom = part.toolKind === "custom";
+  return defined({
+    type: isCustom ? "custom_tool_call" : "function_call",
+    id: keepsIds ? part.itemId : undefined,
+    call_id: encoding.isOwn ? part.id : callId(part.id, MAX_CALL_ID),
+    name: encoding.names.toTarget(part.name, part.namespace),
+    namespace: part.namespace,
+    ...(isCustom ? { input: part.arguments } : { arguments: argumentsOf(encoding, part) }),
+    status: encoding.isOwn ? part.item?.status : undefined,
+    ...carryExtra(encoding, part.extra, part.path),
+  });
+}
+
+/** A call without arguments is `{}` where arguments must be JSON. */
+function argumentsOf(encoding: Encoding, part: ToolCallPart): string {
+  return !encoding.isOwn && part.arguments.trim() === "" ? "{}" : part.arguments;
+}
+
+function addCompaction(state: State, part: CompactionPart): void {
+  const { encoding } = state;
+  const own = part.opaque?.find((opaque) => opaque.kind === "compaction" && opaque.issuer === encoding.target.family);
+  if (own !== undefined) {
+    const extra = carryExtra(encoding, part.extra, part.path);
+    const item = defined({ type: "compaction", id: part.item?.id, encrypted_content: own.value, ...extra });
+    return addItem(state, item, part.path);
+  }
+  if (part.text !== undefined && part.text !== "") {
+    return addText(state, defined({ kind: "text" as const, text: part.text, path: part.path }));
+  }
+  encoding.losses.add(part.path ?? "messages", "this compaction is another maker's");
+}
+
+function addNative(state: State, part: NativePart): void {
+  if (part.format === FORMAT && part.item === undefined) return addItem(state, part.value, part.path);
+  if (part.format === FORMAT) {
+    state.message?.content.push(part.value);
+    return;
+  }
+  const reason = "responses has nothing like it";
+  state.encoding.losses.add(part.path ?? "messages", part.text === undefined ? reason : `${reason}: sent as text`);
+  if (part.text !== undefined) addText(state, defined({ kind: "text" as const, text: part.text, path: part.path }));
 }

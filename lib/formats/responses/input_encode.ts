@@ -178,5 +178,8 @@ function inOwnOrder(placed: Placed[]): Placed[] {
 function reportPrefill(encoding: Encoding): void {
   const last = encoding.request.messages.at(-1);
   if (encoding.request.origin !== "messages" || last?.role !== "assistant") return;
-  encoding.losses.add(last.path ?? clientName(encoding.request, "messages"), "responses can't go on from a begun answer");
+  encoding.losses.add(
+    last.path ?? clientName(encoding.request, "messages"),
+    "responses can't go on from a begun answer",
+  );
 }

@@ -6,8 +6,11 @@ import { isStrictSchema, objectSchema } from "../../translation/schema.ts";
 import { carryExtra, clientName, type Encoding } from "./encoding.ts";
 import { defined, FORMAT, ownFields } from "./wire.ts";
 
+/** What tools need to know of the request that they stand in: less than its other members do. */
+export type ToolEncoding = Pick<Encoding, "request" | "losses" | "faults" | "names" | "isOwn">;
+
 /** Definitions in order; tools of one namespace stand together where its first one stood. */
-export function encodeTools(encoding: Encoding, tools: readonly Tool[]): JsonObject[] {
+export function encodeTools(encoding: ToolEncoding, tools: readonly Tool[]): JsonObject[] {
   const list: JsonObject[] = [];
   const namespaces = new Map<string, JsonObject[]>();
   for (const tool of tools) {
@@ -33,7 +36,7 @@ function encodeNamespace(name: string, first: Tool, tools: JsonObject[]): JsonOb
   return { type: "namespace", name, description: name, ...(members as JsonObject | undefined), tools };
 }
 
-function encodeTool(encoding: Encoding, tool: Tool): JsonObject | undefined {
+function encodeTool(encoding: ToolEncoding, tool: Tool): JsonObject | undefined {
   switch (tool.kind) {
     case "function":
       return encodeFunction(encoding, tool);
@@ -46,7 +49,7 @@ function encodeTool(encoding: Encoding, tool: Tool): JsonObject | undefined {
   }
 }
 
-function encodeFunction(encoding: Encoding, tool: Tool): JsonObject {
+function encodeFunction(encoding: ToolEncoding, tool: Tool): JsonObject {
   return defined({
     type: "function",
     name: encoding.names.toTarget(tool.name, tool.namespace),
@@ -58,14 +61,14 @@ function encodeFunction(encoding: Encoding, tool: Tool): JsonObject {
 }
 
 /** Said always: unlike elsewhere, strict is what this API takes a silent client to mean. */
-function isStrict(encoding: Encoding, tool: Tool): boolean {
+function isStrict(encoding: ToolEncoding, tool: Tool): boolean {
   if (tool.strict !== true) return false;
   const strict = isStrictSchema(objectSchema(tool.schema));
   if (!strict) encoding.losses.add(`${tool.path ?? "tools"}.strict`, "the schema isn't one that strict mode takes");
   return strict;
 }
 
-function encodeCustom(encoding: Encoding, tool: Tool): JsonObject {
+function encodeCustom(encoding: ToolEncoding, tool: Tool): JsonObject {
   return defined({
     type: "custom",
     name: encoding.names.toTarget(tool.name, tool.namespace),
@@ -75,14 +78,14 @@ function encodeCustom(encoding: Encoding, tool: Tool): JsonObject {
   });
 }
 
-function commonMembers(encoding: Encoding, tool: Tool): JsonObject {
+function commonMembers(encoding: ToolEncoding, tool: Tool): JsonObject {
   const { namespace: _, ...extra } = carryExtra(encoding, tool.extra, tool.path);
   // Loading on demand needs this format's own search tool beside it: without, the tool would never be found.
   return encoding.isOwn && tool.deferLoading !== undefined ? { defer_loading: tool.deferLoading, ...extra } : extra;
 }
 
 /** A built-in tool of another format: web search has a partner here, the others don't. */
-function encodeForeign(encoding: Encoding, tool: Tool): JsonObject | undefined {
+function encodeForeign(encoding: ToolEncoding, tool: Tool): JsonObject | undefined {
   const path = tool.path ?? "tools";
   if (tool.serverTool === "web_search") return encodeWebSearch(encoding, tool, path);
   if (isIndispensable(encoding.request, tool)) {
@@ -100,7 +103,7 @@ function isIndispensable(request: NeutralRequest, tool: Tool): boolean {
 
 const HAS_NO_SUBSTITUTE: ReadonlySet<string> = new Set(["file_search", "image_generation", "mcp", "computer"]);
 
-function encodeWebSearch(encoding: Encoding, tool: Tool, path: string): JsonObject {
+function encodeWebSearch(encoding: ToolEncoding, tool: Tool, path: string): JsonObject {
   const { allowedDomains, blockedDomains, contextSize, location, maxUses } = tool.webSearch ?? {};
   if (blockedDomains !== undefined) encoding.losses.add(path, "responses can't block domains");
   if (maxUses !== undefined) encoding.losses.add(path, "responses doesn't limit the searches of a tool");
@@ -113,7 +116,7 @@ function encodeWebSearch(encoding: Encoding, tool: Tool, path: string): JsonObje
 }
 
 /** Undefined where nothing was chosen, or where there is nothing to choose among. */
-export function encodeToolChoice(encoding: Encoding): unknown {
+export function encodeToolChoice(encoding: ToolEncoding): unknown {
   const { request, isOwn } = encoding;
   const choice = request.toolChoice;
   if (choice === undefined) return undefined;
@@ -126,7 +129,7 @@ export function encodeToolChoice(encoding: Encoding): unknown {
   return encodeChoice(encoding, choice);
 }
 
-function encodeChoice(encoding: Encoding, choice: ToolChoice): unknown {
+function encodeChoice(encoding: ToolEncoding, choice: ToolChoice): unknown {
   switch (choice.type) {
     case "auto":
     case "none":
@@ -145,13 +148,15 @@ function encodeChoice(encoding: Encoding, choice: ToolChoice): unknown {
   }
 }
 
-function encodeForced(encoding: Encoding, choice: ToolChoice & { type: "tool" }): unknown {
+function encodeForced(encoding: ToolEncoding, choice: ToolChoice & { type: "tool" }): unknown {
   const tool = encoding.request.tools.find((candidate) => candidate.name === choice.name);
-  if (tool?.serverTool === "web_search" && tool.native?.format !== FORMAT) return { type: "web_search" };
+  if (tool?.serverTool === "web_search" && tool.native?.format !== FORMAT) {
+    return { type: "allowed_tools", mode: "required", tools: [{ type: "web_search" }] };
+  }
   return { type: choice.toolKind, name: encoding.names.toTarget(choice.name) };
 }
 
-function named(encoding: Encoding, name: string): JsonObject {
+function named(encoding: ToolEncoding, name: string): JsonObject {
   const tool = encoding.request.tools.find((candidate) => candidate.name === name);
   return { type: tool?.kind === "custom" ? "custom" : "function", name: encoding.names.toTarget(name) };
 }

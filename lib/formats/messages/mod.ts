@@ -1,0 +1,39 @@
+/** Anthropic's Messages API, for clients and for upstreams (TRANSLATION.md, format B). */
+import type { Format } from "../../format.ts";
+import { decodeError, encodeError, errorFrame, isErrorBody } from "./error.ts";
+import { openDecoder } from "./event_decode.ts";
+import { openEncoder, PING } from "./event_encode.ts";
+import { decodeRequest } from "./request_decode.ts";
+import { encodeRequest } from "./request_encode.ts";
+import { decodeResponse, encodeResponse } from "./response.ts";
+import { stripEnvelopes } from "./strip.ts";
+
+export const messages: Format = {
+  name: "messages",
+  path: "/messages",
+  oneOpenPart: true,
+  // An event's name counts only at the beginning of a line: within a JSON string there is no raw line break.
+  terminals: [
+    '"type":"message_stop"',
+    '"type": "message_stop"',
+    "\nevent: message_stop",
+    "\nevent:message_stop",
+    '"type":"error"',
+    '"type": "error"',
+    "\nevent: error",
+    "\nevent:error",
+  ],
+  dropsReasoning: false,
+  keepaliveFrame: PING,
+  decodeRequest,
+  encodeRequest,
+  decodeResponse,
+  encodeResponse,
+  openDecoder,
+  openEncoder,
+  decodeError,
+  encodeError,
+  isErrorBody,
+  errorFrame,
+  stripEnvelopes,
+};

@@ -1,0 +1,106 @@
+/** Output items of an answer, neutral → wire: what JSON answers and streams build in common (TRANSLATION.md, 3.4). */
+import type { JsonObject } from "../../base/fields.ts";
+import type { Losses } from "../../format.ts";
+import type { Citation, Item, NativePart, Opaque, ReasoningPart, ToolCallPart } from "../../neutral.ts";
+import { sealEnvelope } from "../../translation/envelope.ts";
+import { randomId } from "../../translation/ids.ts";
+import { encodeCitation } from "./content_encode.ts";
+import { defined } from "./wire.ts";
+
+export type ItemStatus = "in_progress" | "completed" | "incomplete";
+
+/** The id that an item had upstream, where it is one of this format's and not yet taken, else a new one. */
+export function itemId(prefix: string, wanted: string | undefined, output: readonly JsonObject[]): string {
+  const isFree = wanted?.startsWith(prefix) === true && !output.some((item) => item["id"] === wanted);
+  return isFree ? wanted : randomId(prefix);
+}
+
+export function messageItem(
+  id: string,
+  status: ItemStatus,
+  content: readonly JsonObject[],
+  origin: Item | undefined,
+): JsonObject {
+  return defined({ id, type: "message", status, role: "assistant", phase: origin?.phase, content });
+}
+
+export function textContent(text: string, annotations: readonly JsonObject[], logprobs: readonly unknown[]): JsonObject {
+  return { type: "output_text", annotations, logprobs, text };
+}
+
+export function refusalContent(refusal: string): JsonObject {
+  return { type: "refusal", refusal };
+}
+
+/** Citations of a text that is complete: those that don't say where they belong cite all of it. */
+export function encodeAnnotations(citations: readonly Citation[], text: string, losses: Losses): JsonObject[] {
+  return citations.flatMap((citation) => {
+    const annotation = encodeCitation(citation, { start: 0, end: text.length });
+    if (annotation === undefined) losses.add("output.content.annotations", "responses has no such citation");
+    return annotation ?? [];
+  });
+}
+
+export interface ReasoningTexts {
+  summary: readonly string[];
+  content: readonly string[];
+}
+
+export function reasoningItem(id: string, texts: ReasoningTexts, encrypted: string | null): JsonObject {
+  return defined({
+    id,
+    type: "reasoning",
+    summary: texts.summary.map((text) => ({ type: "summary_text", text })),
+    content: texts.content.length === 0 ? undefined : texts.content.map((text) => ({ type: "reasoning_text", text })),
+    encrypted_content: encrypted,
+  });
+}
+
+/** Reasoning text by the place that its form has in an item; redacted reasoning shows none. */
+export function reasoningTexts(parts: readonly ReasoningPart[]): ReasoningTexts {
+  const texts = (form: ReasoningPart["form"]) =>
+    parts.flatMap((part) => part.form === form && part.text !== "" ? part.pieces ?? [part.text] : []);
+  return { summary: texts("summary"), content: texts("full") };
+}
+
+/**
+ * OpenAI's own value as it is, everything else in our envelope: this is the one field that clients give back unchanged
+ * (TRANSLATION.md, 1.4). Reasoning without any value gets an empty envelope, by which it is known as another maker's
+ * when it comes back: OpenAI refuses reasoning items that it neither made nor can read.
+ */
+export function encryptedContent(opaques: readonly Opaque[]): string {
+  const [only] = opaques;
+  const isNative = opaques.length === 1 && only?.issuer === "openai" && only.kind !== "signature";
+  return isNative ? only.value : sealEnvelope(opaques);
+}
+
+export function callItem(id: string, status: ItemStatus, part: ToolCallPart, text: string): JsonObject {
+  const isCustom = part.toolKind === "custom";
+  return defined({
+    id,
+    type: isCustom ? "custom_tool_call" : "function_call",
+    status,
+    call_id: part.id,
+    name: part.name,
+    namespace: part.namespace,
+    ...(isCustom ? { input: text } : { arguments: text }),
+  });
+}
+
+export function callPrefix(part: ToolCallPart): string {
+  return part.toolKind === "custom" ? "ctc_" : "fc_";
+}
+
+/** A call without arguments is `{}`: clients parse it. */
+export function wholeArguments(part: ToolCallPart, text: string): string {
+  return part.toolKind === "function" && text.trim() === "" ? "{}" : text;
+}
+
+export function compactionItem(id: string, opaques: readonly Opaque[]): JsonObject {
+  return { id, type: "compaction", encrypted_content: encryptedContent(opaques) };
+}
+
+/** A built-in item of this format, whole. Accumulators refuse an item without an id. */
+export function nativeItem(part: NativePart): JsonObject {
+  return typeof part.value["id"] === "string" ? part.value : { id: randomId("item_"), ...part.value };
+}

@@ -1,0 +1,220 @@
+/** Whole answers, both ways (TRANSLATION.md, section 3). */
+import { fail, type Failure, protocolFault, type Result, success } from "../../base/failure.ts";
+import { Faults, isObject, type JsonObject } from "../../base/fields.ts";
+import type { Answer, Target } from "../../format.ts";
+import type { Item, NeutralResponse, Part, ReasoningPart, Stop, TextPart } from "../../neutral.ts";
+import { answerId } from "../../translation/ids.ts";
+import { failureOfErrorObject } from "./error.ts";
+import { decodeOutputItem } from "./item_decode.ts";
+import {
+  callItem,
+  callPrefix,
+  compactionItem,
+  encodeAnnotations,
+  encryptedContent,
+  itemId,
+  messageItem,
+  nativeItem,
+  reasoningItem,
+  reasoningTexts,
+  refusalContent,
+  textContent,
+  wholeArguments,
+} from "./output_encode.ts";
+import { echoOf, type Outcome, outcomeOf, responseObject, unixSeconds } from "./resource.ts";
+import { decodeUsage } from "./usage.ts";
+import { defined, FORMAT } from "./wire.ts";
+
+/** Fails for answers that failed, that aren't there yet (`background`), and that aren't of this format. */
+export function decodeResponse(body: JsonObject, target: Target): Result<NeutralResponse> {
+  const failure = failureOfAnswer(body);
+  if (failure !== undefined) return fail(failure);
+  const faults = new Faults();
+  const parts = (body["output"] as unknown[]).flatMap((item, index) =>
+    decodeOutputItem(item, `output[${index}]`, target.family, faults)
+  );
+  if (faults.first !== undefined) return fail(protocolFault(`The upstream's answer is malformed: ${faults.first.message}`));
+  const response: NeutralResponse = defined({
+    id: stringOf(body["id"]) ?? "",
+    model: stringOf(body["model"]) ?? "",
+    createdAt: secondsOf(body["created_at"]),
+    candidates: [{ index: 0, parts, stop: decodeStop(body, seenIn(parts)) }],
+    serviceTier: stringOf(body["service_tier"]),
+  }) as NeutralResponse;
+  response.usage = decodeUsage(body["usage"]);
+  return success(response);
+}
+
+function failureOfAnswer(body: JsonObject): Failure | undefined {
+  const status = body["status"];
+  const isList = Array.isArray(body["output"]);
+  if (status === "failed" || (!isList && isObject(body["error"]))) return failureOfErrorObject(body["error"]);
+  return failureOfStatus(status) ?? (isList ? undefined : protocolFault("The upstream's answer has no output"));
+}
+
+/** States in which an answer can't be used (TRANSLATION.md, 3.2). */
+export function failureOfStatus(status: unknown): Failure | undefined {
+  if (status === "cancelled") {
+    return { kind: "cancelled", source: "upstream", message: "The upstream's answer was cancelled", retry: false };
+  }
+  if (status === "queued" || status === "in_progress") {
+    return protocolFault(`The upstream answered with status "${status}" where an answer was due`);
+  }
+  return undefined;
+}
+
+/** What an answer held, as far as it decides why it stopped. */
+export interface Seen {
+  call: boolean;
+  refusal: boolean;
+  compaction: boolean;
+}
+
+export function seenIn(parts: readonly Part[]): Seen {
+  const has = (kind: Part["kind"]) => parts.some((part) => part.kind === kind);
+  return { call: has("tool_call"), refusal: has("refusal"), compaction: has("compaction") };
+}
+
+/** TRANSLATION.md, 3.2: the status says how it ended, what the answer holds says why. */
+export function decodeStop(response: JsonObject, seen: Seen): Stop {
+  if (response["status"] === "incomplete") {
+    const details = isObject(response["incomplete_details"]) ? response["incomplete_details"] : {};
+    return incompleteStop(stringOf(details["reason"]));
+  }
+  if (seen.call) return { reason: "tool_calls" };
+  if (seen.refusal) return { reason: "refusal" };
+  return { reason: "stop" };
+}
+
+function incompleteStop(raw: string | undefined): Stop {
+  switch (raw) {
+    case undefined:
+      return { reason: "max_tokens" };
+    case "max_output_tokens":
+      return { reason: "max_tokens", raw };
+    case "content_filter":
+      return { reason: "content_filter", raw };
+    default:
+      return { reason: "unknown", raw };
+  }
+}
+
+export function stringOf(value: unknown): string | undefined {
+  return typeof value === "string" ? value : undefined;
+}
+
+/** Some servers write fractions of a second. */
+export function secondsOf(value: unknown): number {
+  return typeof value === "number" ? Math.floor(value) : unixSeconds();
+}
+
+/** The first candidate alone: requests for more were refused. */
+export function encodeResponse(response: NeutralResponse, answer: Answer): JsonObject {
+  const { parts, stop } = response.candidates[0] ?? { parts: [], stop: { reason: "unknown" as const } };
+  const outcome = outcomeOf(stop, parts.some((part) => part.kind === "refusal"));
+  const state = {
+    id: answerId("resp_", response.id),
+    createdAt: response.createdAt > 0 ? Math.floor(response.createdAt) : unixSeconds(),
+    model: answer.model,
+    outcome,
+    output: encodeOutput(parts, outcome, answer),
+    usage: response.usage,
+    serviceTier: response.serviceTier,
+  };
+  return responseObject(state, echoOf(answer.request));
+}
+
+interface OutputState {
+  answer: Answer;
+  items: JsonObject[];
+  /** The message that further text of the same origin joins. */
+  message: { content: JsonObject[]; origin: Item | undefined } | undefined;
+}
+
+function newState(answer: Answer): OutputState {
+  return { answer, items: [], message: undefined };
+}
+
+function encodeOutput(parts: readonly Part[], outcome: Outcome, answer: Answer): JsonObject[] {
+  const state = newState(answer);
+  for (const [index, part] of parts.entries()) {
+    const previous = parts[index - 1];
+    const joins = part.kind === "reasoning" && previous?.kind === "reasoning" && part.item !== undefined &&
+      part.item === previous.item;
+    // A reasoning item's first part has brought its others along.
+    if (!joins) addPart(state, part, parts.slice(index));
+  }
+  const last = state.items.at(-1);
+  if (outcome.status === "incomplete" && last?.["status"] !== undefined) last["status"] = "incomplete";
+  return state.items;
+}
+
+function addPart(state: OutputState, part: Part, rest: readonly Part[]): void {
+  switch (part.kind) {
+    case "text":
+      return addContent(state, encodeText(state, part), part.item);
+    case "refusal":
+      return addContent(state, refusalContent(part.text), part.item);
+    case "reasoning":
+      return addReasoning(state, ofOneItem(part, rest));
+    case "tool_call": {
+      const id = itemId(callPrefix(part), part.itemId, state.items);
+      return addItem(state, callItem(id, "completed", part, wholeArguments(part, part.arguments)));
+    }
+    case "compaction":
+      if (part.opaque === undefined) return addWords(state, part.text);
+      return addItem(state, compactionItem(itemId("cmp_", part.item?.id, state.items), part.opaque));
+    case "native":
+      if (part.format === FORMAT && part.item === undefined) return addItem(state, nativeItem(part));
+      return addWords(state, part.text);
+    case "image":
+    case "audio":
+    case "video":
+    case "document":
+    case "search_result":
+    case "tool_result":
+      return addWords(state, undefined);
+    default:
+      return part satisfies never;
+  }
+}
+
+function addItem(state: OutputState, item: JsonObject): void {
+  state.message = undefined;
+  state.items.push(item);
+}
+
+function addContent(state: OutputState, content: JsonObject, origin: Item | undefined): void {
+  if (state.message !== undefined && state.message.origin === origin) {
+    state.message.content.push(content);
+    return;
+  }
+  const message = { content: [content], origin };
+  addItem(state, messageItem(itemId("msg_", origin?.id, state.items), "completed", message.content, origin));
+  state.message = message;
+}
+
+/** What this format has no item for, in words where it has any. */
+function addWords(state: OutputState, text: string | undefined): void {
+  state.answer.losses.add(`output[${state.items.length}]`, "responses has no such item");
+  if (text !== undefined && text !== "") addContent(state, textContent(text, [], []), undefined);
+}
+
+function encodeText(state: OutputState, part: TextPart): JsonObject {
+  const annotations = encodeAnnotations(part.citations ?? [], part.text, state.answer.losses);
+  return textContent(part.text, annotations, part.logprobs ?? []);
+}
+
+function ofOneItem(first: ReasoningPart, rest: readonly Part[]): ReasoningPart[] {
+  if (first.item === undefined) return [first];
+  const end = rest.findIndex((part) => part.kind !== "reasoning" || part.item !== first.item);
+  return rest.slice(0, end === -1 ? rest.length : end) as ReasoningPart[];
+}
+
+function addReasoning(state: OutputState, parts: readonly ReasoningPart[]): void {
+  const opaques = parts.flatMap((part) => part.opaque ?? []);
+  const texts = reasoningTexts(parts);
+  if (opaques.length + texts.summary.length + texts.content.length === 0) return;
+  const id = itemId("rs_", parts[0]?.id, state.items);
+  addItem(state, reasoningItem(id, texts, encryptedContent(opaques)));
+}

@@ -1,0 +1,126 @@
+import assert from "node:assert/strict";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, test } from "bun:test";
+import { IS_BUN, ROOT, runProcess, SOURCE, type StartedProcess, startProcess } from "../support/process.ts";
+import { until } from "../support/many.ts";
+
+const folder = mkdtempSync(join(tmpdir(), "trivium-"));
+const executable = join(folder, "trivium");
+
+beforeAll(() => {
+  if (!IS_BUN) return;
+  const built = runProcess([
+    SOURCE[0] ?? "",
+    "build",
+    "--compile",
+    "--minify",
+    `${ROOT}main.ts`,
+    "--outfile",
+    executable,
+  ]);
+  assert.equal(built.code, 0, built.stderr);
+}, 60_000);
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+const REQUESTS: readonly (readonly [string, object, string])[] = [
+  ["/v1/chat/completions", { messages: [{ role: "user", content: "Three roads" }] }, "data: [DONE]"],
+  ["/v1/messages", { max_tokens: 100, messages: [{ role: "user", content: "Three roads" }] }, "event: message_stop"],
+  ["/v1/responses", { input: "Three roads" }, "event: response.completed"],
+];
+
+async function smoke(started: StartedProcess): Promise<void> {
+  for (const [path, body, terminal] of REQUESTS) {
+    const response = await fetch(started.url + path, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify({ model: "mock/echo", stream: true, ...body }),
+    });
+    assert.equal(response.status, 200);
+    const text = await response.text();
+    assert.ok(text.includes("Three"), text);
+    assert.ok(text.includes(terminal), text);
+  }
+}
+
+function suite(name: string, command: () => readonly string[]): void {
+  describe(name, () => {
+    test("starts with nothing, streams through each API, stops by SIGTERM with exit code 0", async () => {
+      const started = await startProcess([...command(), "--port", "0"], {}, folder);
+      await smoke(started);
+      assert.match(started.output(), /mock\/echo/);
+      assert.match(started.output(), /set OPENAI_API_KEY/);
+      assert.match(started.output(), /curl -N http/);
+      started.signal("SIGTERM");
+      assert.equal(await started.exited, 0);
+    }, 20_000);
+
+    test("a running answer is let to its end by SIGTERM", async () => {
+      const started = await startProcess([...command(), "--port", "0"], {}, folder);
+      const response = await fetch(`${started.url}/v1/chat/completions`, {
+        method: "POST",
+        body: JSON.stringify({
+          model: "mock/slow-100",
+          stream: true,
+          messages: [{ role: "user", content: "one two three" }],
+        }),
+      });
+      started.signal("SIGTERM");
+      assert.match(await response.text(), /data: \[DONE\]\n\n$/);
+      assert.equal(await started.exited, 0);
+    }, 20_000);
+
+    test("a faulty config is told with its place, exit code 2; check only checks", () => {
+      const file = join(folder, "faulty.yaml");
+      writeFileSync(file, "providers:\n  lab: { base_url: http://h/v1, formats: [chatt] }\n");
+      for (const args of [["--config", file], ["check", "--config", file]]) {
+        const done = runProcess([...command(), ...args], {}, folder);
+        assert.equal(done.code, 2);
+        assert.match(
+          done.stderr,
+          /faulty\.yaml:2:44 {2}providers\.lab\.formats\[0\] {2}Expected .* but got "chatt"; did you mean "chat"\?/,
+        );
+      }
+      const sound = runProcess([...command(), "check"], {}, folder);
+      assert.equal(sound.code, 0, sound.stderr);
+      assert.match(sound.stdout, /is sound/);
+    }, 20_000);
+
+    test("a flag goes before the environment, the environment before the file", async () => {
+      const file = join(folder, "own.yaml");
+      writeFileSync(file, "listen: 127.0.0.1:1\nproviders: { mock: {} }\nmodels: [{ name: own, target: mock/echo }]\n");
+      const started = await startProcess([...command(), "--port", "0"], { PORT: "2", TRIVIUM_CONFIG: file }, folder);
+      const models = await (await fetch(`${started.url}/v1/models`)).json() as { data: { id: string }[] };
+      assert.ok(models.data.some(({ id }) => id === "own"));
+      assert.equal(await started.stop(), 0);
+    }, 20_000);
+
+    test("mock serves the mock models as an upstream of its own", async () => {
+      const mock = await startProcess([...command(), "mock", "--port", "0"], {}, folder);
+      const file = join(folder, "over.yaml");
+      writeFileSync(
+        file,
+        `providers: { lab: { base_url: "${mock.url}/v1", formats: [messages] } }\nmodels: [{ name: mock/*, target: lab/* }]\n`,
+      );
+      const started = await startProcess([...command(), "--port", "0", "--config", file], {}, folder);
+      await smoke(started);
+      assert.equal(await started.stop(), 0);
+      assert.equal(await mock.stop(), 0);
+    }, 20_000);
+
+    test("a port that is taken is told, exit code 1", async () => {
+      const started = await startProcess([...command(), "--port", "0"], {}, folder);
+      const { port } = new URL(started.url);
+      const second = runProcess([...command(), "--port", port], {}, folder);
+      assert.equal(second.code, 1);
+      assert.match(second.stderr, /Can't listen on 127\.0\.0\.1/);
+      await started.stop();
+      await until("the port to be free", () => fetch(started.url).then(() => false, () => true));
+    }, 20_000);
+  });
+}
+
+suite("from source", () => SOURCE);
+if (IS_BUN) suite("compiled", () => [executable]);
+else test.skip("compiled: `bun build --compile` makes executables of Bun alone", () => {});

@@ -4,7 +4,7 @@ import { parseJson, replaceAt } from "./base/json.ts";
 import { type Failure, invalid } from "./base/failure.ts";
 import { readBody, TOO_LARGE } from "./base/body.ts";
 import { Losses } from "./format.ts";
-import { type Call, passedHeaders, type Relayed, targetOf } from "./relay.ts";
+import { type Call, type Relayed, targetOf } from "./relay.ts";
 import type { Route } from "./router.ts";
 import { estimateInputTokens } from "./translation/estimate.ts";
 import { send, withoutSecrets } from "./upstream.ts";
@@ -25,9 +25,9 @@ async function counted(call: Call, route: Route): Promise<Relayed | undefined> {
     : replaceAt(call.bytes, span, JSON.stringify(route.model));
   const sent = await send({
     provider: route.provider,
-    format: call.client.name,
+    format: call.client,
     path: `${call.client.path}/count_tokens`,
-    headers: { ...passedHeaders(call.headers, targetOf(route, call.client)), accept: "application/json" },
+    headers: { ...call.client.passedHeaders(call.headers, targetOf(route, call.client)), accept: "application/json" },
     body,
     signal: call.abort.signal,
     firstByteMs: Math.min(call.config.timeouts.firstByteMs, MAX_WAIT_MS),

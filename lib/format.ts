@@ -7,7 +7,6 @@ import type { JsonObject } from "./base/fields.ts";
 import type { SseEvent } from "./base/sse.ts";
 import type { Capabilities } from "./capabilities.ts";
 import type { FormatName, Loss, NeutralEvent, NeutralRequest, NeutralResponse } from "./neutral.ts";
-import type { Restore } from "./translation/names.ts";
 
 /** Where a request goes, with everything about that place that an encoder or decoder may ask. */
 export interface Target {
@@ -58,6 +57,16 @@ export class Losses {
     if (!this.list.some((loss) => loss.path === path)) this.list.push({ path, reason });
   }
 }
+
+/** What the client calls a tool that the upstream knows by another name or kind. */
+export interface ClientTool {
+  name: string;
+  namespace?: string;
+  toolKind: "function" | "custom";
+}
+
+/** Upstream tool name → the client's tool. Holds only what differs: an empty map means that nothing is to be undone. */
+export type Restore = ReadonlyMap<string, ClientTool>;
 
 /** A request in an upstream's format, and what its answer needs to be undone. */
 export interface EncodedRequest {
@@ -113,6 +122,8 @@ export interface Format {
    * None of them can occur inside a JSON string. Pass-through looks for them; nothing else does.
    */
   readonly terminals: readonly string[];
+  /** The header that carries a provider's key where this format is spoken. */
+  readonly keyHeader: "authorization" | "x-api-key";
   /** No standard field brings thinking back from clients: what they may drop is remembered for them (1.4, carrier 3). */
   readonly dropsReasoning: boolean;
   /** What fills a silence in a stream of this format. */
@@ -120,6 +131,8 @@ export interface Format {
 
   /** Client side: body and headers to neutral, or what is wrong with them. */
   decodeRequest(body: JsonObject, headers: Headers): Result<NeutralRequest>;
+  /** Headers of a client's request that go on with it when it passes as bytes. Never credentials. */
+  passedHeaders(headers: Headers, target: Target): Record<string, string>;
   /** Upstream side. What can't be carried goes to `losses`; what would change the meaning is a failure. */
   encodeRequest(request: NeutralRequest, target: Target, losses: Losses): Result<EncodedRequest>;
 

@@ -45,7 +45,7 @@ export function createGateway(config: Config, options: GatewayOptions = {}): Gat
 
 class TriviumGateway implements Gateway {
   readonly metrics = new Metrics();
-  readonly #memory = new ReasoningMemory();
+  readonly #memory = new ReasoningMemory(Date.now);
   readonly #since = Date.now();
   #inFlight = 0;
   #onIdle: (() => void)[] = [];

@@ -232,6 +232,7 @@ export interface Opaque {
   id?: string;
 }
 
+/** `start` and `end` of a web citation: characters of the answer's whole text; absent: all of the part that holds it. */
 export type Citation =
   | { kind: "url"; url: string; title?: string; start?: number; end?: number; citedText?: string; opaque?: string }
   | {

@@ -108,7 +108,7 @@ class Trip {
 
   async #passed(body: Uint8Array<ArrayBuffer>): Promise<Arrived> {
     const { call, format } = this;
-    const sent = await this.#send(body, passedHeaders(call.headers, this.target));
+    const sent = await this.#send(body, format.passedHeaders(call.headers, this.target));
     if (!sent.ok) return { failure: sent.failure };
     const response = sent.value;
     if (!response.ok) return this.#passedError(response);
@@ -185,7 +185,7 @@ class Trip {
   }
 
   async #translated(request: NeutralRequest, encoded: EncodedRequest): Promise<Arrived> {
-    const { call, format } = this;
+    const { call } = this;
     const sent = await this.#send(JSON.stringify(encoded.body), encoded.headers);
     if (!sent.ok) return { failure: sent.failure };
     const response = sent.value;
@@ -283,7 +283,7 @@ class Trip {
     const { call, route, format } = this;
     return send({
       provider: route.provider,
-      format: format.name,
+      format,
       path: format.path,
       headers: { ...headers, accept: call.stream ? "text/event-stream" : "application/json" },
       body,
@@ -546,24 +546,6 @@ async function boundedText(response: Response): Promise<string> {
   } catch {
     return "";
   }
-}
-
-/** Client headers that go on with a request that passes as bytes, by the upstream's family. Never credentials. */
-const PASSED: Readonly<Record<string, RegExp>> = {
-  anthropic: /^(?:anthropic-(?:version|beta)|x-app|x-claude-code-session-id|idempotency-key)$/,
-  openai:
-    /^(?:openai-(?:organization|project|beta)|x-openai-.*|x-codex-.*|originator|session-id|thread-id|x-client-request-id|idempotency-key)$/,
-};
-const PASSED_ALWAYS = /^anthropic-(?:version|beta)$/;
-
-export function passedHeaders(headers: Headers, target: Target): Record<string, string> {
-  const pattern = PASSED[target.family] ?? PASSED_ALWAYS;
-  const passed: Record<string, string> = {};
-  headers.forEach((value, name) => {
-    if (pattern.test(name) || (target.format === "messages" && PASSED_ALWAYS.test(name))) passed[name] = value;
-  });
-  if (target.format === "messages") passed["anthropic-version"] ??= "2023-06-01";
-  return passed;
 }
 
 const COPIED = /^(?:x-ratelimit-.*|anthropic-ratelimit-.*|openai-processing-ms|openai-version)$/;

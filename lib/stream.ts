@@ -444,7 +444,8 @@ export class PassFeed implements Feed {
 
   #end(failure: Failure | undefined): Uint8Array | undefined {
     this.#done = true;
-    this.#lookForEnd(this.#held);
+    // A last line may lack its line end.
+    this.#lookForEnd(joinBytes([this.#held, LINE_END]));
     const rest = this.#held;
     this.#held = new Uint8Array(0);
     if (this.#hasEnded) {
@@ -458,6 +459,8 @@ export class PassFeed implements Feed {
     return encoder.encode(this.#isMidEvent ? `\n\n${frame}` : frame);
   }
 }
+
+const LINE_END = Uint8Array.of(10);
 
 function bufferOf(bytes: Uint8Array): Buffer {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);

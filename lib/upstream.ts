@@ -3,12 +3,12 @@ import { TIMED_OUT, within } from "./base/clock.ts";
 import { fail, type Failure, type Result, success } from "./base/failure.ts";
 import { redact, type Secret } from "./base/secret.ts";
 import type { Provider } from "./config.ts";
+import type { Format } from "./format.ts";
 import { mockFetch } from "./mock/mod.ts";
-import type { FormatName } from "./neutral.ts";
 
 export interface Attempt {
   provider: Provider;
-  format: FormatName;
+  format: Format;
   /** What follows the provider's base URL. */
   path: string;
   headers: Readonly<Record<string, string>>;
@@ -61,7 +61,7 @@ function fetchFrom(attempt: Attempt, signal: AbortSignal): Promise<Response> {
 function credentials({ provider, format }: Attempt): Record<string, string> {
   if (provider.apiKey === undefined) return {};
   const key = provider.apiKey.reveal();
-  return format === "messages" ? { "x-api-key": key } : { authorization: `Bearer ${key}` };
+  return { [format.keyHeader]: format.keyHeader === "authorization" ? `Bearer ${key}` : key };
 }
 
 /** Everything of a provider that must not show in a text for clients. */

@@ -4,17 +4,8 @@
  */
 import { createHash } from "node:crypto";
 import { fail, type Result, success, unsupported } from "../base/failure.ts";
+import type { ClientTool, Restore } from "../format.ts";
 import type { NeutralRequest, ToolCallPart } from "../neutral.ts";
-
-/** What the client calls a tool that the upstream knows by another name or kind. */
-export interface ClientTool {
-  name: string;
-  namespace?: string;
-  toolKind: "function" | "custom";
-}
-
-/** Upstream tool name → the client's tool. Holds only what differs: an empty map means that nothing is to be undone. */
-export type Restore = ReadonlyMap<string, ClientTool>;
 
 export interface NameRules {
   /** The longest name the target takes. */
@@ -37,54 +28,56 @@ const LEGAL = /^[A-Za-z0-9_-]+$/;
 
 /** Fails when two tools end up with one name. */
 export function toolNames(request: NeutralRequest, rules: NameRules): Result<ToolNames> {
-  const byClient = new Map<string, string>();
-  const byBareName = new Map<string, string>();
-  const owners = new Map<string, string>();
-  const restore = new Map<string, ClientTool>();
-
-  const learn = (tool: ClientTool): boolean => {
-    const key = clientKey(tool.name, tool.namespace);
-    if (byClient.has(key)) return true;
-    const flat = tool.namespace === undefined || rules.namespaces ? tool.name : `${tool.namespace}__${tool.name}`;
-    const target = fit(flat, rules.maxLength);
-    const ownerKey = rules.namespaces ? clientKey(target, tool.namespace) : target;
-    if (owners.has(ownerKey)) return false;
-    owners.set(ownerKey, key);
-    byClient.set(key, target);
-    if (!byBareName.has(tool.name)) byBareName.set(tool.name, target);
-    const emulated = tool.toolKind === "custom" && !rules.customTools;
-    if (target !== tool.name || emulated) restore.set(target, tool);
-    return true;
-  };
-
+  const table = new NameTable(rules);
   for (const tool of request.tools) {
-    if (tool.kind === "native") continue;
-    const client: ClientTool = {
-      name: tool.name,
-      toolKind: tool.kind,
-      ...(tool.namespace === undefined ? {} : { namespace: tool.namespace }),
-    };
-    if (!learn(client)) {
+    if (tool.kind !== "native" && !table.learn(clientTool(tool, tool.kind))) {
       return fail(
         unsupported(`Two tools have the same name "${tool.name}" for this upstream; rename one`, tool.path ?? "tools"),
       );
     }
   }
   // Calls in the history of tools that are no longer offered need a legal name too, but never clash: they call nothing.
-  for (const call of callsOf(request)) {
-    learn({
-      name: call.name,
-      toolKind: call.toolKind,
-      ...(call.namespace === undefined ? {} : { namespace: call.namespace }),
-    });
+  for (const call of callsOf(request)) table.learn(clientTool(call, call.toolKind));
+  return success(table);
+}
+
+class NameTable implements ToolNames {
+  readonly restore = new Map<string, ClientTool>();
+  readonly #rules: NameRules;
+  readonly #byClient = new Map<string, string>();
+  readonly #byBareName = new Map<string, string>();
+  readonly #taken = new Set<string>();
+
+  constructor(rules: NameRules) {
+    this.#rules = rules;
   }
 
-  return success({
-    toTarget: (name, namespace) =>
-      byClient.get(clientKey(name, namespace)) ?? byClient.get(clientKey(name)) ?? byBareName.get(name) ??
-        fit(name, rules.maxLength),
-    restore,
-  });
+  toTarget(name: string, namespace?: string): string {
+    return this.#byClient.get(clientKey(name, namespace)) ?? this.#byClient.get(clientKey(name)) ??
+      this.#byBareName.get(name) ?? fit(name, this.#rules.maxLength);
+  }
+
+  /** False when another tool has the target's name already. */
+  learn(tool: ClientTool): boolean {
+    const { maxLength, namespaces, customTools } = this.#rules;
+    const key = clientKey(tool.name, tool.namespace);
+    if (this.#byClient.has(key)) return true;
+    const isFlattened = tool.namespace !== undefined && !namespaces;
+    const target = fit(isFlattened ? `${tool.namespace}__${tool.name}` : tool.name, maxLength);
+    const place = namespaces ? clientKey(target, tool.namespace) : target;
+    if (this.#taken.has(place)) return false;
+    this.#taken.add(place);
+    this.#byClient.set(key, target);
+    if (!this.#byBareName.has(tool.name)) this.#byBareName.set(tool.name, target);
+    const isEmulated = tool.toolKind === "custom" && !customTools;
+    if (target !== tool.name || isEmulated) this.restore.set(target, tool);
+    return true;
+  }
+}
+
+function clientTool(named: { name: string; namespace?: string }, toolKind: ClientTool["toolKind"]): ClientTool {
+  const { name, namespace } = named;
+  return { name, toolKind, ...(namespace === undefined ? {} : { namespace }) };
 }
 
 function* callsOf(request: NeutralRequest): Generator<ToolCallPart> {

@@ -3,9 +3,9 @@
  * of them undone. A custom tool that was called as a function of `{input: string}` becomes free text again, piece by
  * piece as it arrives (case 36).
  */
+import type { ClientTool, Restore } from "../format.ts";
 import type { NeutralEvent, NeutralResponse, Part, ToolCallPart } from "../neutral.ts";
 import { CustomInput } from "./custom_input.ts";
-import type { ClientTool, Restore } from "./names.ts";
 import { type DeltaEvent, NO_EVENTS, partKey, type Stage } from "./stage.ts";
 
 type PartStart = Extract<NeutralEvent, { t: "part_start" }>;

@@ -46,7 +46,7 @@ function sources(folder: string): string[] {
 }
 
 function importsOf(text: string): string[] {
-  const statements = text.matchAll(/^(?:import|export)\b[^;"]*"([^"]+)"(?: with|;)|\bimport\("([^"]+)"\)/gm);
+  const statements = text.matchAll(/^(?:import|export)\b[^;"]*\bfrom "([^"]+)"|\bimport\("([^"]+)"\)/gm);
   return [...statements].map((match) => match[1] ?? match[2] ?? "");
 }
 

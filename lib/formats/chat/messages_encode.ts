@@ -63,7 +63,11 @@ function contentMessage(role: string, message: Message, parts: readonly Part[], 
 }
 
 function encodeParts(parts: readonly Part[], encoding: Encoding): JsonObject[] {
-  return parts.flatMap((part) => encodePart(part, encoding) ?? []);
+  return parts.flatMap((part) => asList(encodePart(part, encoding)));
+}
+
+function asList(encoded: JsonObject | undefined): JsonObject[] {
+  return encoded === undefined ? [] : [encoded];
 }
 
 function withMembers(encoded: JsonObject, message: Message, encoding: Encoding): JsonObject {
@@ -106,10 +110,10 @@ function assistantMessage(message: Message, encoding: Encoding): JsonObject[] {
 
 /** Several plain texts are one text in this format's own answers, so they are one when they go back. */
 function assistantContent(message: Message, encoding: Encoding): string | readonly JsonObject[] | undefined {
-  const parts = message.parts.flatMap((part) => {
+  const parts = message.parts.flatMap((part): JsonObject[] => {
     if (part.kind === "reasoning") return isThinkingPart(part, encoding) ? [thinkingPart(part)] : [];
     if (part.kind === "refusal" || part.kind === "tool_call") return [];
-    return encodePart(part, encoding) ?? [];
+    return asList(encodePart(part, encoding));
   });
   if (encoding.isOwn || !parts.every(isPlainText)) return contentOf(parts);
   return parts.length === 0 ? undefined : parts.map((part) => part["text"]).join("");

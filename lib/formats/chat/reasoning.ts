@@ -14,12 +14,20 @@ const ISSUERS: Readonly<Record<string, Issuer>> = {
 const FORMATS: Readonly<Record<Issuer, string>> = Object.fromEntries(
   Object.entries(ISSUERS).map(([format, issuer]) => [issuer, format]),
 );
-const UNKNOWN = "unknown";
+/** Who minted a request's entry that doesn't say so. */
+export const UNKNOWN = "unknown";
 
-/** `fallback`: whose models answered, for entries that name no format. */
-export function issuerOf(entry: JsonObject, fallback: Issuer): Issuer {
+/**
+ * Clients that build entries anew leave `format` out. Two makers' values tell themselves: Anthropic's are protobuf
+ * messages that begin with field 2, OpenAI's are Fernet tokens.
+ */
+const TELLING: readonly (readonly [RegExp, Issuer])[] = [[/^E[g-v]/, "anthropic"], [/^gAAAAA/, "openai"]];
+
+/** `fallback`: whose models answered, for entries that name no format; `unknown` in requests. */
+function issuerOf(entry: JsonObject, value: string, fallback: Issuer): Issuer {
   const format = textOf(entry["format"]);
-  return format === "" || format === UNKNOWN ? fallback : ISSUERS[format] ?? format;
+  if (format !== "" && format !== UNKNOWN) return ISSUERS[format] ?? format;
+  return fallback === UNKNOWN ? TELLING.find(([pattern]) => pattern.test(value))?.[1] ?? UNKNOWN : fallback;
 }
 
 function formatOf(issuer: Issuer): string {
@@ -39,7 +47,7 @@ export function entryForm(entry: JsonObject | undefined): "full" | "summary" {
 export function entrySignature(entry: JsonObject, fallback: Issuer): Opaque | undefined {
   const value = textOf(entry["signature"]);
   if (value === "") return undefined;
-  const issuer = issuerOf(entry, fallback);
+  const issuer = issuerOf(entry, value, fallback);
   return { issuer, kind: issuer === "google" ? "thought_signature" : "signature", value };
 }
 
@@ -47,7 +55,7 @@ export function entrySignature(entry: JsonObject, fallback: Issuer): Opaque | un
 export function entryData(entry: JsonObject, fallback: Issuer): Opaque | undefined {
   const value = textOf(entry["data"]);
   if (value === "") return undefined;
-  const issuer = issuerOf(entry, fallback);
+  const issuer = issuerOf(entry, value, fallback);
   const id = textOf(entry["id"]);
   return { issuer, kind: DATA_KINDS[issuer] ?? "encrypted", value, ...(id === "" ? {} : { id }) };
 }

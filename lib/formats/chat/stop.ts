@@ -51,9 +51,9 @@ export function decodeStop(raw: string, sequence: string | undefined, seen: Seen
 }
 
 function mended(said: StopReason, seen: Seen): StopReason {
-  // PITFALLS, 37: a call that broke off must never look complete.
-  if (seen.brokenCall) return "max_tokens";
   const isOpen = said === "stop" || said === "unknown";
+  // PITFALLS, 37: a call that broke off must never look complete.
+  if (seen.brokenCall && (isOpen || said === "tool_calls")) return "max_tokens";
   if (seen.call && isOpen) return "tool_calls";
   if (said === "tool_calls" && !seen.call) return "stop";
   if (said === "unknown") return "stop";

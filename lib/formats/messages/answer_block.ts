@@ -7,7 +7,6 @@ import { callId, randomId } from "../../translation/ids.ts";
 import { encodeCitation } from "./citation.ts";
 import { carrierOf } from "./signature.ts";
 import type { Seen } from "./stop.ts";
-import { mergeJson } from "./wire.ts";
 
 export function newSeen(): Seen {
   return { call: false, brokenCall: false, refusal: false };
@@ -88,10 +87,8 @@ export function callStart(part: ToolCallPart, input: JsonObject): JsonObject {
 const MAX_ID = 64;
 
 /** A block of another format has no words in an answer: they were never part of what the model wrote. */
-export function nativeBlocks(part: NativePart, path: string, losses: Losses): JsonObject[] {
-  if (part.format === "messages") {
-    return [part.value];
-  }
+function nativeBlocks(part: NativePart, path: string, losses: Losses): JsonObject[] {
+  if (part.format === "messages") return [part.value];
   losses.add(path, "messages has no such part");
   return [];
 }

@@ -295,4 +295,3 @@ function inputOf(text: string): JsonObject {
     return {};
   }
 }
-

@@ -20,6 +20,8 @@ export interface Encoding {
   refusal: Failure | undefined;
   /** Blocks and tools that hold a cache mark, in the order of the prompt. */
   marks: Mark[];
+  /** A last turn of the assistant's may stand as the beginning of its answer. */
+  prefill: boolean;
   /** Thinking of the history was left out, because it isn't this target's. */
   droppedThinking: boolean;
 }

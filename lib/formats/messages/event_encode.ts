@@ -325,11 +325,10 @@ function isJson(text: string): boolean {
   }
 }
 
+/** Whole in its start, which every accumulator takes; deltas of it only newer ones know. */
 function* endCompaction(state: State, open: Open): Generator<string> {
   const part = { kind: "compaction" as const, opaque: open.opaques, ...(open.text === "" ? {} : { text: open.text }) };
-  const { type: _, ...content } = compactionBlock(part);
-  yield startBlock(state, open, { type: "compaction", content: null, encrypted_content: null });
-  yield blockDelta(state, { type: "compaction_delta", ...content });
+  yield startBlock(state, open, compactionBlock(part));
   yield stopBlock(state);
 }
 

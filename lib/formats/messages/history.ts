@@ -48,7 +48,9 @@ function ownMessages(encoding: Encoding): JsonObject[] {
     const path = message.path ?? `messages[${index}]`;
     const content = encodeParts(message.parts, path, encoding);
     if (content.length === 0 && message.parts.length > 0) return [];
-    return [withExtra({ role: message.role, content: shortContent(content) }, message.extra, path, encoding.losses)];
+    const silent = message.role === "system" && content.length === 0;
+    const turn = { role: message.role, ...(silent ? {} : { content: shortContent(content) }) };
+    return [withExtra(turn, message.extra, path, encoding.losses)];
   });
 }
 
@@ -118,7 +120,7 @@ function beginWithUser(turns: Turn[], encoding: Encoding): void {
 function endForAnswer(turns: Turn[], encoding: Encoding): void {
   const last = turns.at(-1);
   if (last?.role !== "assistant") return;
-  if (encoding.target.capabilities.prefill) return trimEnd(last);
+  if (encoding.prefill) return trimEnd(last);
   encoding.losses.add(last.path, "prefill: the model doesn't take the beginning of its answer, sent as history");
   turns.push({ role: "user", content: [{ type: "text", text: "Continue." }], path: last.path });
 }

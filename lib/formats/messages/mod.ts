@@ -3,6 +3,7 @@ import type { Format } from "../../format.ts";
 import { decodeError, encodeError, errorFrame, isErrorBody } from "./error.ts";
 import { openDecoder } from "./event_decode.ts";
 import { openEncoder, PING } from "./event_encode.ts";
+import { passedHeaders } from "./headers.ts";
 import { decodeRequest } from "./request_decode.ts";
 import { encodeRequest } from "./request_encode.ts";
 import { decodeResponse, encodeResponse } from "./response.ts";
@@ -23,9 +24,11 @@ export const messages: Format = {
     "\nevent: error",
     "\nevent:error",
   ],
+  keyHeader: "x-api-key",
   dropsReasoning: false,
   keepaliveFrame: PING,
   decodeRequest,
+  passedHeaders,
   encodeRequest,
   decodeResponse,
   encodeResponse,

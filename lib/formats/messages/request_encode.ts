@@ -28,6 +28,7 @@ export function encodeRequest(request: NeutralRequest, target: Target, losses: L
     ids: newCallIds(own),
     refusal: undefined,
     marks: [],
+    prefill: target.capabilities.prefill,
     droppedThinking: false,
   };
   const { body, emulateStop } = encodeBody(encoding);
@@ -74,11 +75,13 @@ function encodeBody(encoding: Encoding): { body: JsonObject; emulateStop: string
   const tools = encodeTools(encoding);
   const { format, instruction } = encodeOutput(encoding, tools.forced);
   const system = encodeSystem(encoding, instruction);
+  const { thinking, effort } = encodeThinking(encoding, maxTokens, tools.forced);
+  // A model that thinks must begin with its thinking.
+  if (isOn(thinking)) encoding.prefill = false;
   const messages = encodeMessages(encoding);
   if (messages.length === 0 && !own) {
     encoding.refusal ??= invalid("The request has no message with content", "messages");
   }
-  const { thinking, effort } = encodeThinking(encoding, maxTokens, tools.forced);
   const stop = encodeStopSequences(encoding);
   const outputConfig = defined({ effort, format });
   const body: JsonObject = {
@@ -162,12 +165,24 @@ function encodeRest(encoding: Encoding): JsonObject {
   const { request, own } = encoding;
   const auto = request.cache?.auto;
   return defined({
-    metadata: request.userId === undefined ? undefined : { user_id: request.userId },
+    metadata: encodeUser(encoding),
     service_tier: encodeTier(encoding),
     cache_control: auto && encodeCache(auto),
     context_management: own ? request.contextManagement : undefined,
     thread: own ? request.state?.thread : undefined,
   });
+}
+
+const MAX_USER_ID = 256;
+const PERSONAL = /^[^\s@]+@[^\s@]+\.[^\s@]+$|^\+?[\d\s().-]{7,}$/;
+
+/** The API answers 400 to ids that are long, or look like an e-mail address or a telephone number [P litellm]. */
+function encodeUser({ request, own, losses }: Encoding): JsonObject | undefined {
+  const { userId } = request;
+  if (userId === undefined) return undefined;
+  if (own || (userId.length <= MAX_USER_ID && !PERSONAL.test(userId))) return { user_id: userId };
+  losses.add(clientName(request, "userId"), "messages takes no ids that are long or personal");
+  return undefined;
 }
 
 function encodeTier({ request, own, losses }: Encoding): string | undefined {

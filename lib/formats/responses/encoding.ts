@@ -27,7 +27,11 @@ export function dropField(encoding: Pick<Encoding, "request" | "losses">, field:
 }
 
 /** Members of this format go on; each member of another's that says anything is a loss at its own path. */
-export function carryExtra(encoding: Pick<Encoding, "losses">, extra: Extra | undefined, path: string | undefined): JsonObject {
+export function carryExtra(
+  encoding: Pick<Encoding, "losses">,
+  extra: Extra | undefined,
+  path: string | undefined,
+): JsonObject {
   if (extra === undefined) return {};
   if (extra.format === FORMAT) return extra.fields;
   for (const [key, value] of Object.entries(extra.fields)) {

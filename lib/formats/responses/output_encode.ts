@@ -5,7 +5,7 @@ import type { Citation, Item, NativePart, Opaque, ReasoningPart, ToolCallPart } 
 import { sealEnvelope } from "../../translation/envelope.ts";
 import { randomId } from "../../translation/ids.ts";
 import { encodeCitation } from "./content_encode.ts";
-import { defined } from "./wire.ts";
+import { defined, ownFields } from "./wire.ts";
 
 export type ItemStatus = "in_progress" | "completed" | "incomplete";
 
@@ -21,10 +21,22 @@ export function messageItem(
   content: readonly JsonObject[],
   origin: Item | undefined,
 ): JsonObject {
-  return defined({ id, type: "message", status, role: "assistant", phase: origin?.phase, content });
+  return defined({
+    id,
+    type: "message",
+    status,
+    role: "assistant",
+    phase: origin?.phase,
+    content,
+    ...ownFields(origin?.extra),
+  });
 }
 
-export function textContent(text: string, annotations: readonly JsonObject[], logprobs: readonly unknown[]): JsonObject {
+export function textContent(
+  text: string,
+  annotations: readonly JsonObject[],
+  logprobs: readonly unknown[],
+): JsonObject {
   return { type: "output_text", annotations, logprobs, text };
 }
 
@@ -34,10 +46,11 @@ export function refusalContent(refusal: string): JsonObject {
 
 /** Citations of a text that is complete: those that don't say where they belong cite all of it. */
 export function encodeAnnotations(citations: readonly Citation[], text: string, losses: Losses): JsonObject[] {
-  return citations.flatMap((citation) => {
+  return citations.flatMap((citation): JsonObject[] => {
     const annotation = encodeCitation(citation, { start: 0, end: text.length });
-    if (annotation === undefined) losses.add("output.content.annotations", "responses has no such citation");
-    return annotation ?? [];
+    if (annotation !== undefined) return [annotation];
+    losses.add("output.content.annotations", "responses has no such citation");
+    return [];
   });
 }
 
@@ -70,7 +83,8 @@ export function reasoningTexts(parts: readonly ReasoningPart[]): ReasoningTexts 
  */
 export function encryptedContent(opaques: readonly Opaque[]): string {
   const [only] = opaques;
-  const isNative = opaques.length === 1 && only?.issuer === "openai" && only.kind !== "signature";
+  const isNative = opaques.length === 1 && only?.issuer === "openai" &&
+    (only.kind === "encrypted" || only.kind === "compaction");
   return isNative ? only.value : sealEnvelope(opaques);
 }
 
@@ -84,6 +98,7 @@ export function callItem(id: string, status: ItemStatus, part: ToolCallPart, tex
     name: part.name,
     namespace: part.namespace,
     ...(isCustom ? { input: text } : { arguments: text }),
+    ...ownFields(part.extra),
   });
 }
 

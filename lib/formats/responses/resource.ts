@@ -88,7 +88,9 @@ export function echoOf(request: NeutralRequest): Echo {
 }
 
 function echoInstructions(request: NeutralRequest): string | null {
-  const texts = request.instructions.flatMap((part) => part.kind === "text" && part.item === undefined ? [part.text] : []);
+  const texts = request.instructions.flatMap((part) =>
+    part.kind === "text" && part.item === undefined ? [part.text] : []
+  );
   return texts.length === 0 ? null : texts.join("\n\n");
 }
 
@@ -155,4 +157,3 @@ export function outcomeOf(stop: Stop, hasRefusal: boolean): Outcome {
       return stop.reason satisfies never;
   }
 }
-

@@ -23,7 +23,7 @@ import {
 } from "./output_encode.ts";
 import { echoOf, type Outcome, outcomeOf, responseObject, unixSeconds } from "./resource.ts";
 import { decodeUsage } from "./usage.ts";
-import { defined, FORMAT } from "./wire.ts";
+import { FORMAT } from "./wire.ts";
 
 /** Fails for answers that failed, that aren't there yet (`background`), and that aren't of this format. */
 export function decodeResponse(body: JsonObject, target: Target): Result<NeutralResponse> {
@@ -33,16 +33,18 @@ export function decodeResponse(body: JsonObject, target: Target): Result<Neutral
   const parts = (body["output"] as unknown[]).flatMap((item, index) =>
     decodeOutputItem(item, `output[${index}]`, target.family, faults)
   );
-  if (faults.first !== undefined) return fail(protocolFault(`The upstream's answer is malformed: ${faults.first.message}`));
-  const response: NeutralResponse = defined({
+  if (faults.first !== undefined) {
+    return fail(protocolFault(`The upstream's answer is malformed: ${faults.first.message}`));
+  }
+  const serviceTier = stringOf(body["service_tier"]);
+  return success({
     id: stringOf(body["id"]) ?? "",
     model: stringOf(body["model"]) ?? "",
     createdAt: secondsOf(body["created_at"]),
     candidates: [{ index: 0, parts, stop: decodeStop(body, seenIn(parts)) }],
-    serviceTier: stringOf(body["service_tier"]),
-  }) as NeutralResponse;
-  response.usage = decodeUsage(body["usage"]);
-  return success(response);
+    usage: decodeUsage(body["usage"]),
+    ...(serviceTier === undefined ? {} : { serviceTier }),
+  });
 }
 
 function failureOfAnswer(body: JsonObject): Failure | undefined {
@@ -144,8 +146,10 @@ function encodeOutput(parts: readonly Part[], outcome: Outcome, answer: Answer):
     // A reasoning item's first part has brought its others along.
     if (!joins) addPart(state, part, parts.slice(index));
   }
-  const last = state.items.at(-1);
-  if (outcome.status === "incomplete" && last?.["status"] !== undefined) last["status"] = "incomplete";
+  const last = parts.at(-1);
+  // What is native has a status of its own, and reasoning has none.
+  const isCut = outcome.status === "incomplete" && last?.kind !== "native" && last?.kind !== "reasoning";
+  if (isCut && state.items.length > 0) state.items.push({ ...state.items.pop(), status: "incomplete" });
   return state.items;
 }
 

@@ -1,0 +1,130 @@
+/** One candidate of a stream while it is decoded: its parts, in the order of their first appearance. */
+import { type Failure, protocolFault } from "../../base/failure.ts";
+import type { Target } from "../../format.ts";
+import type { Citation, NeutralEvent, Opaque, Part } from "../../neutral.ts";
+import { isCutJson, isWholeObject } from "./arguments.ts";
+import type { Seen } from "./stop.ts";
+import { ThinkTags } from "./think_tags.ts";
+
+export interface CandidateState {
+  c: number;
+  target: Target;
+  nextPart: number;
+  /** The text, thinking or refusal that is being written: of these only one is open at a time. */
+  open: OpenText | undefined;
+  calls: CallState[];
+  think: ThinkTags | undefined;
+  /** Citations that came before any text. */
+  citations: Citation[];
+  seen: Seen;
+  finished: boolean;
+}
+
+export interface OpenText {
+  i: number;
+  kind: "text" | "reasoning" | "refusal";
+  /** A reasoning entry's own number, where entries are numbered. */
+  slot: unknown;
+  /** Some servers sign every chunk: the last signature counts, and goes out with the part's end. */
+  signature: Opaque | undefined;
+}
+
+export interface CallState {
+  /** Undefined until its name is known and the part has begun. */
+  i: number | undefined;
+  index: number | undefined;
+  id: string;
+  /** The upstream gave no id: this one is ours. */
+  isMinted: boolean;
+  name: string;
+  toolKind: "function" | "custom";
+  arguments: string;
+  opaque: Opaque | undefined;
+  ended: boolean;
+}
+
+export function newCandidate(c: number, target: Target): CandidateState {
+  return {
+    c,
+    target,
+    nextPart: 0,
+    open: undefined,
+    calls: [],
+    think: target.flags.has("think_tags") ? new ThinkTags() : undefined,
+    citations: [],
+    seen: { call: false, refusal: false, brokenCall: false },
+    finished: false,
+  };
+}
+
+export function beginPart(candidate: CandidateState, part: Part): NeutralEvent & { t: "part_start" } {
+  return { t: "part_start", c: candidate.c, i: candidate.nextPart++, part };
+}
+
+/** The open part of this kind; another one ends first. A signed thought is complete: the next entry begins a new one. */
+export function* openText(
+  candidate: CandidateState,
+  kind: OpenText["kind"],
+  form: "full" | "summary" = "full",
+  slot?: unknown,
+): Generator<NeutralEvent, OpenText> {
+  const open = candidate.open;
+  if (open?.kind === kind && (open.signature === undefined || slot === undefined || slot === open.slot)) return open;
+  yield* endText(candidate);
+  yield* endWholeCalls(candidate);
+  const start = beginPart(candidate, kind === "reasoning" ? { kind, form, text: "" } : { kind, text: "" });
+  yield start;
+  const opened: OpenText = { i: start.i, kind, slot, signature: undefined };
+  candidate.open = opened;
+  if (kind === "refusal") candidate.seen.refusal = true;
+  return opened;
+}
+
+export function* endText(candidate: CandidateState): Generator<NeutralEvent> {
+  const { open, c } = candidate;
+  if (open === undefined) return;
+  candidate.open = undefined;
+  if (open.signature !== undefined) yield { t: "opaque", c, i: open.i, opaque: open.signature };
+  yield { t: "part_end", c, i: open.i };
+}
+
+/**
+ * Nothing says where a call ends; but arguments that are a whole JSON object can't go on. Ending them when something
+ * else begins lets the next call stream live where only one part may be open.
+ */
+export function* endWholeCalls(candidate: CandidateState): Generator<NeutralEvent> {
+  for (const call of candidate.calls) {
+    const isWhole = call.i !== undefined && call.toolKind === "function" && isWholeObject(call.arguments);
+    if (!call.ended && isWhole) yield* endCall(candidate, call);
+  }
+}
+
+function* endCall(candidate: CandidateState, call: CallState): Generator<NeutralEvent> {
+  if (call.i === undefined || call.ended) return;
+  call.ended = true;
+  if (call.toolKind === "function" && isCutJson(call.arguments)) candidate.seen.brokenCall = true;
+  yield { t: "part_end", c: candidate.c, i: call.i };
+}
+
+/** Ends everything, before the finish. Returns what makes the answer unusable. */
+export function* endParts(candidate: CandidateState): Generator<NeutralEvent, Failure | undefined> {
+  yield* flushThinking(candidate);
+  yield* endText(candidate);
+  for (const call of candidate.calls) {
+    if (call.i === undefined) return namelessCall();
+    yield* endCall(candidate, call);
+  }
+  return undefined;
+}
+
+function namelessCall(): Failure {
+  return { ...protocolFault("The upstream sent a tool call without a name"), code: "malformed_tool_call" };
+}
+
+/** Text that only looked like the beginning of a tag is text after all. */
+function* flushThinking(candidate: CandidateState): Generator<NeutralEvent> {
+  for (const piece of candidate.think?.end() ?? []) {
+    const open = yield* openText(candidate, piece.kind);
+    yield { t: piece.kind, c: candidate.c, i: open.i, delta: piece.text };
+  }
+}

@@ -1,0 +1,46 @@
+/** OpenAI's Chat Completions, format A of TRANSLATION.md: what clients send and upstreams answer, both ways. */
+import type { Format } from "../../format.ts";
+import { openaiHeaders } from "../../translation/headers.ts";
+import { decodeError, encodeError, errorFrame, isErrorBody } from "./error.ts";
+import { openDecoder } from "./event_decode.ts";
+import { KEEPALIVE, openEncoder } from "./event_encode.ts";
+import { decodeRequest } from "./request_decode.ts";
+import { encodeRequest } from "./request_encode.ts";
+import { decodeResponse, encodeResponse } from "./response.ts";
+import { stripEnvelopes } from "./strip.ts";
+
+export const chat: Format = {
+  name: "chat",
+  path: "/chat/completions",
+  oneOpenPart: false,
+  // A raw line break and an unescaped quote can't stand inside a JSON string.
+  terminals: [
+    "data: [DONE]\n",
+    "data: [DONE]\r",
+    "data:[DONE]\n",
+    "data:[DONE]\r",
+    '"finish_reason":"',
+    '"finish_reason": "',
+    '"error":{',
+    '"error": {',
+    '"error":"',
+    '"error": "',
+    "event: error\n",
+    "event: error\r",
+  ],
+  keyHeader: "authorization",
+  dropsReasoning: true,
+  keepaliveFrame: KEEPALIVE,
+  decodeRequest,
+  passedHeaders: (headers, target) => openaiHeaders(headers, target.family),
+  encodeRequest,
+  decodeResponse,
+  encodeResponse,
+  openDecoder,
+  openEncoder,
+  decodeError,
+  encodeError,
+  isErrorBody,
+  errorFrame,
+  stripEnvelopes,
+};

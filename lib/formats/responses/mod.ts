@@ -1,0 +1,42 @@
+/** OpenAI Responses as a wire format: both sides (TRANSLATION.md, format C). */
+import type { Format } from "../../format.ts";
+import { openaiHeaders } from "../../translation/headers.ts";
+import { decodeError, encodeError, errorEvent, isErrorBody } from "./error.ts";
+import { openDecoder } from "./event_decode.ts";
+import { KEEPALIVE, openEncoder } from "./event_encode.ts";
+import { decodeRequest } from "./request_decode.ts";
+import { encodeRequest } from "./request_encode.ts";
+import { decodeResponse, encodeResponse } from "./response.ts";
+import { stripEnvelopes } from "./strip.ts";
+import { FORMAT } from "./wire.ts";
+
+export const responses: Format = {
+  name: FORMAT,
+  path: "/responses",
+  oneOpenPart: true,
+  terminals: [
+    ...["response.completed", "response.incomplete", "response.failed", "error"].flatMap((type) => [
+      `"type":"${type}"`,
+      `"type": "${type}"`,
+      // Only with the line's beginning: a text may well speak of such events.
+      `\nevent: ${type}`,
+      `\nevent:${type}`,
+    ]),
+    `\ndata: {"error":`,
+  ],
+  keyHeader: "authorization",
+  dropsReasoning: false,
+  keepaliveFrame: KEEPALIVE,
+  decodeRequest,
+  passedHeaders: (headers, target) => openaiHeaders(headers, target.family),
+  encodeRequest,
+  decodeResponse,
+  encodeResponse,
+  openDecoder,
+  openEncoder,
+  decodeError,
+  encodeError,
+  isErrorBody,
+  errorFrame: (failure) => errorEvent(failure, 0),
+  stripEnvelopes,
+};

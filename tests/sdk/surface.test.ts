@@ -186,11 +186,13 @@ describe("health, HEAD, OPTIONS", () => {
 
   test("HEAD answers without body and without upstream", async () => {
     const before = upstream.requests.length;
-    for (const path of ["/", "/health", "/v1/models", "/v1/messages", "/api/hello"]) {
+    for (const path of ["/", "/health", "/v1/models", "/v1/messages"]) {
       const response = await get(path, {}, "HEAD");
       assert.equal(response.status, 200, path);
       assert.equal(await response.text(), "");
     }
+    // Claude Code looks whether anyone is there; any answer will do.
+    assert.ok((await get("/api/hello", {}, "HEAD")).status < 500);
     assert.equal(upstream.requests.length, before);
   });
 
@@ -297,11 +299,6 @@ describe("bodies that are refused here", () => {
     test(`a provider nobody configured: ${format}`, async () => {
       await assertError(await post(gateway.url, format, plainBody(format, "nowhere/m")), 404, shapeOf(format));
     });
-
-    test(`stream that is no boolean: ${format}`, async () => {
-      const body = plainBody(format, "fast", { stream: "yes" });
-      await assertError(await post(gateway.url, format, body), 400, shapeOf(format));
-    });
   }
 });
 
@@ -317,6 +314,9 @@ describe("wrong fields, where the request is translated", () => {
     ["chat", { messages: [{ role: "wizard", content: "Hi" }] }, /^messages\[0\]\.role/],
     ["chat", user([{ type: "text" }]), /^messages\[0\]\.content\[0\]/],
     ["chat", user([{ type: "image_url", image_url: {} }]), /^messages\[0\]\.content\[0\]\.image_url/],
+    ["chat", { stream: "yes" }, /^stream$/],
+    ["messages", { stream: "yes" }, undefined],
+    ["responses", { stream: "yes" }, /^stream$/],
     ["chat", { temperature: "hot" }, /^temperature$/],
     ["chat", { max_tokens: "many" }, /^max_tokens$/],
     ["chat", { tools: {} }, /^tools$/],

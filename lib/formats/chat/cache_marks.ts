@@ -19,18 +19,16 @@ export function cacheMarks(encoding: Omit<Encoding, "marks">): Map<Part, Mark> {
   if (marks.length === 0) return new Map();
   const isTaken = isOwn || (isOpenAi && MARKED_MODELS.test(target.model));
   if (!isTaken) {
-    lose(encoding, markField(request), "this upstream takes no cache marks");
+    lose(encoding, "cache", "this upstream takes no cache marks");
     return new Map();
   }
   const held = new Map(marks.flatMap(([part, mark]) => part === undefined ? [] : [[part, mark] as const]));
-  if (held.size < marks.length) lose(encoding, markField(request), "a cache mark found no part that can hold it");
+  if (marks.some(([part]) => part === undefined)) {
+    lose(encoding, "cache", "a cache mark found no part that can hold it");
+  }
   if (isOwn || held.size <= MAX_MARKS) return held;
-  lose(encoding, markField(request), `only ${MAX_MARKS} cache marks are taken: the last ones were kept`);
+  lose(encoding, "cache", `only ${MAX_MARKS} cache marks are taken: the last ones were kept`);
   return new Map([...held].slice(-MAX_MARKS));
-}
-
-function markField(request: NeutralRequest): string {
-  return request.wireNames["cacheMark"] === undefined ? "cache" : "cacheMark";
 }
 
 /** Each mark with the part that can hold it, if there is one. */
@@ -62,7 +60,7 @@ function holderOf(parts: readonly Part[], index: number): Part | undefined {
 export function withMark(encoded: JsonObject, part: Part, { marks, request, isOwn }: Encoding): JsonObject {
   const mark = marks.get(part);
   if (mark === undefined) return encoded;
-  if (isOwn && request.wireNames["cacheMark"] === "cache_control") {
+  if (isOwn && request.wireNames["cache"] === "cache_control") {
     return { ...encoded, cache_control: { type: "ephemeral", ...mark } };
   }
   const ttl = isOwn || TTLS.has(mark.ttl) ? mark : {};

@@ -37,7 +37,7 @@ export function newEncoding(
 
 /** A top-level field as the client calls it. */
 export function nameOf(request: NeutralRequest, field: string): string {
-  return request.wireNames[field] ?? request.wireNames[`state.${field}`] ?? field;
+  return request.wireNames[field] ?? field;
 }
 
 export function lose(encoding: Pick<Encoding, "request" | "losses">, field: string, reason: string): void {

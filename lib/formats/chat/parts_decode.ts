@@ -36,7 +36,7 @@ function decodeCache(fields: Fields, reading: Names): { ttl?: string } | undefin
   const key = fields.has("prompt_cache_breakpoint") ? "prompt_cache_breakpoint" : "cache_control";
   const mark = fields.object(key);
   if (mark === undefined) return undefined;
-  reading.names["cacheMark"] = key;
+  reading.names["cache"] = key;
   return defined({ ttl: mark.string("ttl") });
 }
 

@@ -30,7 +30,8 @@ const NAMES: Readonly<Record<string, string>> = {
   audioOutput: "modalities",
   prediction: "prediction",
   reasoning: "reasoning_effort",
-  cache: "prompt_cache_key",
+  cache: "prompt_cache_breakpoint",
+  cacheKey: "prompt_cache_key",
   serviceTier: "service_tier",
   userId: "safety_identifier",
   metadata: "metadata",
@@ -70,8 +71,10 @@ function namesOf(body: JsonObject): Record<string, string> {
   const names = { ...NAMES };
   if (!has(body, "max_completion_tokens") && has(body, "max_tokens")) names["maxOutputTokens"] = "max_tokens";
   if (!has(body, "safety_identifier") && has(body, "user")) names["userId"] = "user";
-  if (!has(body, "prompt_cache_key") && has(body, "prompt_cache_options")) names["cache"] = "prompt_cache_options";
-  if (!has(body, "prompt_cache_key") && has(body, "prompt_cache_retention")) names["cache"] = "prompt_cache_retention";
+  if (!has(body, "prompt_cache_key") && has(body, "prompt_cache_options")) names["cacheKey"] = "prompt_cache_options";
+  if (!has(body, "prompt_cache_key") && has(body, "prompt_cache_retention")) {
+    names["cacheKey"] = "prompt_cache_retention";
+  }
   if (!has(body, "tools") && has(body, "functions")) names["tools"] = "functions";
   if (!has(body, "modalities") && has(body, "audio")) names["audioOutput"] = "audio";
   return names;

@@ -1,5 +1,5 @@
 /** A request for an upstream: neutral → wire (TRANSLATION.md, 2.1, 2.7, 2.8). */
-import { fail, invalid, type Result, success, unsupported } from "../../base/failure.ts";
+import { fail, type Failure, invalid, type Result, success, unsupported } from "../../base/failure.ts";
 import { isObject, type JsonObject } from "../../base/fields.ts";
 import type { EncodedRequest, Losses, Target } from "../../format.ts";
 import type { Effort, NeutralRequest } from "../../neutral.ts";
@@ -63,10 +63,16 @@ function refuseForeign({ request, isOwn, faults }: Encoding): void {
     faults.addFailure(unsupported(`"${path}" can't be carried to a Chat Completions upstream`, path));
   request.ownFormatOnly?.forEach(refuse);
   const { previousId, conversation, background, prompt, thread } = request.state ?? {};
-  const stateful = { previousId, conversation, background: background || undefined, prompt, thread };
+  if (previousId !== undefined) faults.addFailure(unknownResponse(nameOf(request, "previousId")));
+  const stateful = { conversation, background: background || undefined, prompt, thread };
   for (const key of Object.keys(defined(stateful))) refuse(nameOf(request, key));
   if (request.maxOutputTokens === 0) refuse(nameOf(request, "maxOutputTokens"));
   if (request.audioOutput !== undefined) refuse(nameOf(request, "audioOutput"));
+}
+
+function unknownResponse(path: string): Failure {
+  const message = "This upstream keeps no earlier response: send the full input instead of its id";
+  return { ...unsupported(message, path), code: "previous_response_not_found" };
 }
 
 function maxTokens(encoding: Encoding): JsonObject {
@@ -148,18 +154,28 @@ function outputOptions(encoding: Encoding): JsonObject {
   });
 }
 
-function responseFormat({ request, isOwn }: Encoding): JsonObject | undefined {
+function responseFormat(encoding: Encoding): JsonObject | undefined {
+  const { request, isOwn } = encoding;
   const output = request.output;
   if (output === undefined) return undefined;
   if (output.kind === "text") return isOwn ? { type: "text" } : undefined;
   if (output.kind === "json") return { type: "json_object" };
-  // Messages has no such switch, and means it.
-  const isStrict = output.strict ?? (request.origin === "messages" && isStrictSchema(output.schema) ? true : undefined);
   const { name = "structured_output", description, schema } = output;
   return {
     type: "json_schema",
-    json_schema: { name, ...defined({ description, schema, strict: isStrict }) },
+    json_schema: { name, ...defined({ description, schema, strict: strictness(encoding) }) },
   };
+}
+
+/** Messages has no such switch, and means it; a schema that leaves things open would be refused. */
+function strictness(encoding: Encoding): boolean | undefined {
+  const { request, isOwn } = encoding;
+  const { strict, schema } = request.output ?? {};
+  if (isOwn) return strict;
+  if (isStrictSchema(schema)) return strict ?? (request.origin === "messages" ? true : undefined);
+  if (strict !== true) return strict;
+  lose(encoding, "output", "the schema leaves things open that strict mode doesn't allow: sent as a hint");
+  return false;
 }
 
 function accounting(encoding: Encoding): JsonObject {
@@ -203,8 +219,10 @@ function storage(encoding: Encoding): JsonObject {
 function requestCache(encoding: Encoding): JsonObject {
   const { request, isOwn, isOpenAi } = encoding;
   const { key, ttl, mode } = request.cache ?? {};
-  const isAsked = key !== undefined || ttl !== undefined || mode !== undefined;
-  if (isAsked && !isOwn && !isOpenAi) lose(encoding, "cache", "this upstream may not know it");
+  // A key made of the user's id is a service of ours: without it nothing is lost that the client asked for.
+  const isOurs = nameOf(request, "cacheKey") === nameOf(request, "userId");
+  const isAsked = (key !== undefined && !isOurs) || ttl !== undefined || mode !== undefined;
+  if (isAsked && !isOwn && !isOpenAi) lose(encoding, "cacheKey", "this upstream may not know it");
   if (!isOwn && !isOpenAi) return {};
   const options = defined({ mode, ttl: ttl === "30m" ? ttl : undefined });
   return defined({

@@ -109,8 +109,6 @@ const REFUSED: ReadonlySet<Tool["serverTool"]> = new Set(["file_search", "image_
 
 function nativeTool(tool: Tool, encoding: Encoding): JsonObject | undefined {
   if (tool.native?.format === "chat") return tool.native.value;
-  // A client's tool whose definition has no schema on the wire, but a published one.
-  if (tool.schema !== undefined) return functionTool(tool, encoding);
   if (tool.serverTool === "web_search" && SEARCH_MODELS.test(encoding.target.model)) {
     return { web_search_options: searchOptions(tool.webSearch ?? {}, tool, encoding) };
   }

@@ -6,7 +6,7 @@
  */
 import type { JsonObject } from "../../base/fields.ts";
 
-export interface ClientTool {
+export interface KnownTool {
   description: string;
   schema: JsonObject;
 }
@@ -22,12 +22,12 @@ function commands(...names: string[]): JsonObject {
   return { type: "string", enum: names };
 }
 
-const BASH: ClientTool = {
+const BASH: KnownTool = {
   description: "Runs a command in a bash session that keeps its state between calls; `restart` starts a new one.",
   schema: schema([], { command: STRING, restart: { type: "boolean" } }),
 };
 
-function textEditor(...names: string[]): ClientTool {
+function textEditor(...names: string[]): KnownTool {
   return {
     description: "Views, creates and edits text files. `view` takes `view_range`, `create` takes `file_text`, " +
       "`str_replace` takes `old_str` and `new_str`, `insert` puts `new_str` after line `insert_line`.",
@@ -43,7 +43,7 @@ function textEditor(...names: string[]): ClientTool {
   };
 }
 
-const MEMORY: ClientTool = {
+const MEMORY: KnownTool = {
   description: "Keeps notes as files under /memories. `view` takes `path`, `create` takes `path` and `file_text`, " +
     "`str_replace` takes `path`, `old_str` and `new_str`, `insert` puts `insert_text` after line `insert_line`, " +
     "`delete` takes `path`, `rename` takes `old_path` and `new_path`.",
@@ -62,7 +62,7 @@ const MEMORY: ClientTool = {
 };
 
 /** By type without its date; dates differ in what the tool can do only where the table says so. */
-export function clientTool(type: string): ClientTool | undefined {
+export function clientTool(type: string): KnownTool | undefined {
   if (type.startsWith("bash_")) return BASH;
   if (type.startsWith("memory_")) return MEMORY;
   if (type === "text_editor_20241022" || type === "text_editor_20250124") return textEditor("undo_edit");

@@ -18,7 +18,8 @@ interface Mark {
  */
 export function chooseMarks(request: NeutralRequest, target: Target, losses: Losses): Map<Part, { ttl?: string }> {
   const chosen = new Map<Part, Mark>();
-  const lost = (mark: Mark, reason: string) => losses.add(`${mark.path}.${clientName(request, "cache")}`, reason);
+  const name = request.wireNames["cacheMark"] ?? clientName(request, "cache");
+  const lost = (mark: Mark, reason: string) => losses.add(`${mark.path}.${name}`, reason);
   const choose = (holder: Part | undefined, mark: Mark) => {
     if (request.origin !== "responses" && target.capabilities.cacheMarks !== true) {
       lost(mark, "the model caches on its own and takes no marks");

@@ -155,6 +155,26 @@ function decodeAudio(fields: Fields): MediaPart {
   };
 }
 
+/** This format counts a citation's characters within one text, the neutral form within all text of the answer. */
+export function countFromStart(parts: readonly Part[]): void {
+  let start = 0;
+  for (const part of parts) {
+    if (part.kind !== "text") continue;
+    if (part.citations !== undefined) part.citations = part.citations.map((citation) => shiftCitation(citation, start));
+    start += part.text.length;
+  }
+}
+
+export function shiftCitation(citation: Citation, by: number): Citation {
+  if (citation.kind !== "url" || by === 0) return citation;
+  const { start, end } = citation;
+  return {
+    ...citation,
+    ...(start === undefined ? {} : { start: start + by }),
+    ...(end === undefined ? {} : { end: end + by }),
+  };
+}
+
 /** The texts of a list such as `[{"type":"summary_text","text":"…"}]`, or of a plain string. */
 export function decodeTexts(value: unknown): string[] {
   if (typeof value === "string") return [value];

@@ -3,6 +3,7 @@ import { unsupported } from "../../base/failure.ts";
 import type { JsonObject } from "../../base/fields.ts";
 import type { Citation, MediaPart, Part, SearchResultPart } from "../../neutral.ts";
 import { dataUrl } from "../../translation/media.ts";
+import { shiftCitation } from "./content_decode.ts";
 import { carryExtra, type Encoding } from "./encoding.ts";
 import { defined, FORMAT } from "./wire.ts";
 
@@ -139,12 +140,16 @@ function encodeNative(encoding: Encoding, part: Part & { kind: "native" }): Json
   return part.text === undefined ? [] : [finish(encoding, part, { type: "input_text", text: part.text })];
 }
 
-/** What the assistant said, as content of its message. */
-export function encodeOutputPart(encoding: Encoding, part: Part & { kind: "text" | "refusal" }): JsonObject {
+/** What the assistant said, as content of its message. `start`: how much text of its turn stands before it. */
+export function encodeOutputPart(
+  encoding: Encoding,
+  part: Part & { kind: "text" | "refusal" },
+  start: number,
+): JsonObject {
   const extra = carryExtra(encoding, part.extra, part.path);
   if (part.kind === "refusal") return { type: "refusal", refusal: part.text, ...extra };
   const annotations = (part.citations ?? []).flatMap((citation) => {
-    const annotation = encodeCitation(citation);
+    const annotation = encodeCitation(shiftCitation(citation, -start));
     if (annotation === undefined) encoding.losses.add(`${part.path}.citations`, "responses has no such citation");
     return annotation ?? [];
   });

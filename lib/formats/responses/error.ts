@@ -46,9 +46,10 @@ function codeOf(failure: Failure): string | null {
   return (CODED.has(failure.kind) ? failure.code : undefined) ?? SHAPES[failure.kind].code;
 }
 
-/** The upstream's own 500 stays one; all else that went wrong there is a bad gateway. */
-function statusOf(failure: Failure): number {
-  return failure.kind === "upstream" && failure.status === 500 ? 500 : SHAPES[failure.kind].status;
+/** An upstream's own 5xx stays what it is; what never got as far as a status is a bad gateway. */
+function statusOf({ kind, status }: Failure): number {
+  const isOwn = kind === "upstream" && status !== undefined && ((status >= 500 && status < 600) || status === 409);
+  return isOwn ? status : SHAPES[kind].status;
 }
 
 export function errorObject(failure: Failure): JsonObject {

@@ -15,6 +15,8 @@ interface State {
   placed: Placed[];
   /** The message item that further text joins, and the item that its parts came from. */
   message: { content: JsonObject[]; origin: Item | undefined } | undefined;
+  /** Characters of text so far: citations count from the turn's beginning. */
+  textLength: number;
   /** Ids of calls and reasoning hold only where all reasoning of the turn goes along. */
   keepsIds: boolean;
 }
@@ -22,7 +24,7 @@ interface State {
 function newState(encoding: Encoding, message: Message): State {
   const keepsIds = encoding.isOwn &&
     message.parts.every((part) => part.kind !== "reasoning" || isNative(encoding, [part]));
-  return { encoding, placed: [], message: undefined, keepsIds };
+  return { encoding, placed: [], message: undefined, textLength: 0, keepsIds };
 }
 
 export function encodeModelParts(encoding: Encoding, message: Message): Placed[] {
@@ -77,7 +79,8 @@ function addItem(state: State, item: JsonObject, path: string | undefined): void
 }
 
 function addText(state: State, part: Part & { kind: "text" | "refusal" }): void {
-  const wire = encodeOutputPart(state.encoding, part);
+  const wire = encodeOutputPart(state.encoding, part, state.textLength);
+  if (part.kind === "text") state.textLength += part.text.length;
   if (state.message !== undefined && state.message.origin === part.item) {
     state.message.content.push(wire);
     return;

@@ -4,7 +4,7 @@
  */
 import { describe, type Faults, Fields, isObject } from "../../base/fields.ts";
 import type { Item, Message, Part, Role, Tool, ToolResultPart } from "../../neutral.ts";
-import { decodeContent } from "./content_decode.ts";
+import { countFromStart, decodeContent } from "./content_decode.ts";
 import { decodeItem, decodeMessage, decodeNative, type ItemContext } from "./item_decode.ts";
 import { decodeTools } from "./tools_decode.ts";
 import { defined, extraOf, FORMAT, isClientItem } from "./wire.ts";
@@ -48,6 +48,7 @@ export function decodeInput(faults: Faults, input: unknown): DecodedInput {
   } else if (input !== undefined && input !== null) {
     faults.add(`Expected a string or an array but got ${describe(input)}`, "input");
   }
+  for (const message of state.messages) if (message.role === "assistant") countFromStart(message.parts);
   return state;
 }
 

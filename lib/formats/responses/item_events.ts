@@ -5,6 +5,7 @@
 import { Faults, isObject, type JsonObject } from "../../base/fields.ts";
 import type { Citation, Item, NeutralEvent, Part, ReasoningPart, ToolCallPart } from "../../neutral.ts";
 import { randomId } from "../../translation/ids.ts";
+import { shiftCitation } from "./content_decode.ts";
 import { decodeOutputItem, PIECE_BREAK } from "./item_decode.ts";
 import type { Seen } from "./response.ts";
 import { defined } from "./wire.ts";
@@ -16,6 +17,8 @@ interface PartState {
   /** Characters sent. */
   length: number;
   citations: number;
+  /** Characters of the answer's text before it. */
+  before: number;
   ended: boolean;
 }
 
@@ -42,6 +45,8 @@ export interface ItemsState {
   issuer: string;
   items: Map<number, ItemState>;
   nextPart: number;
+  /** Characters of text sent. */
+  textLength: number;
   seen: Seen;
   faults: Faults;
 }
@@ -51,6 +56,7 @@ export function newItems(issuer: string): ItemsState {
     issuer,
     items: new Map(),
     nextPart: 0,
+    textLength: 0,
     seen: { call: false, refusal: false, compaction: false },
     faults: new Faults(),
   };
@@ -99,11 +105,12 @@ function* beginCall(state: ItemsState, index: number, item: JsonObject): Generat
 }
 
 function newPart(kind: Part["kind"]): PartState {
-  return { i: undefined, kind, length: 0, citations: 0, ended: false };
+  return { i: undefined, kind, length: 0, citations: 0, before: 0, ended: false };
 }
 
 function start(state: ItemsState, part: PartState, neutral: Part): NeutralEvent {
   part.i = state.nextPart++;
+  part.before = state.textLength;
   if (part.kind === "tool_call") state.seen.call = true;
   else if (part.kind === "refusal") state.seen.refusal = true;
   else if (part.kind === "compaction") state.seen.compaction = true;
@@ -125,6 +132,7 @@ export function addText(
   if (part.ended) return [];
   const events = part.i === undefined ? beginText(state, message, part) : [];
   part.length += delta.length;
+  if (kind === "text") state.textLength += delta.length;
   events.push({ t: kind, c: 0, i: part.i ?? 0, delta, ...(logprobs === undefined ? {} : { logprobs }) });
   return events;
 }
@@ -167,7 +175,7 @@ export function addCitation(
   const part = message?.parts.get(contentIndex);
   if (part?.i === undefined || part.ended) return [];
   part.citations++;
-  return [{ t: "citation", c: 0, i: part.i, citation }];
+  return [{ t: "citation", c: 0, i: part.i, citation: shiftCitation(citation, part.before) }];
 }
 
 /** A piece of reasoning, of the `piece`-th summary or content part of its item. */
@@ -245,10 +253,13 @@ function* completePart(state: ItemsState, known: PartState, part: Part): Generat
   const text = contentOf(part);
   if (text.length > known.length) {
     const delta = text.slice(known.length);
+    if (part.kind === "text") state.textLength += delta.length;
     const logprobs = part.kind === "text" && known.length === 0 ? part.logprobs : undefined;
     yield { t: DELTAS.get(part.kind) ?? "text", c: 0, i, delta, ...(logprobs === undefined ? {} : { logprobs }) };
   }
-  for (const citation of citationsOf(part).slice(known.citations)) yield { t: "citation", c: 0, i, citation };
+  for (const citation of citationsOf(part).slice(known.citations)) {
+    yield { t: "citation", c: 0, i, citation: shiftCitation(citation, known.before) };
+  }
   for (const opaque of part.opaque ?? []) yield { t: "opaque", c: 0, i, opaque };
   known.ended = true;
   yield { t: "part_end", c: 0, i };

@@ -59,10 +59,12 @@ export interface FrameState {
   item: OpenItem | undefined;
   part: OpenPart | undefined;
   hasRefusal: boolean;
+  /** Characters of text in parts that have ended: citations count from the answer's beginning. */
+  textLength: number;
 }
 
 export function newFrameState(losses: Losses): FrameState {
-  return { sequence: 0, losses, output: [], item: undefined, part: undefined, hasRefusal: false };
+  return { sequence: 0, losses, output: [], item: undefined, part: undefined, hasRefusal: false, textLength: 0 };
 }
 
 /** `members` in the vendor's order; every event has its type and its number. */

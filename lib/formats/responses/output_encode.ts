@@ -4,6 +4,7 @@ import type { Losses } from "../../format.ts";
 import type { Citation, Item, NativePart, Opaque, ReasoningPart, ToolCallPart } from "../../neutral.ts";
 import { sealEnvelope } from "../../translation/envelope.ts";
 import { randomId } from "../../translation/ids.ts";
+import { shiftCitation } from "./content_decode.ts";
 import { encodeCitation } from "./content_encode.ts";
 import { defined, ownFields } from "./wire.ts";
 
@@ -44,10 +45,18 @@ export function refusalContent(refusal: string): JsonObject {
   return { type: "refusal", refusal };
 }
 
-/** Citations of a text that is complete: those that don't say where they belong cite all of it. */
-export function encodeAnnotations(citations: readonly Citation[], text: string, losses: Losses): JsonObject[] {
+/**
+ * Citations of a text that is complete, counted from its own beginning; `start` is how much text of the answer stands
+ * before it. Those that don't say where they belong cite all of it.
+ */
+export function encodeAnnotations(
+  citations: readonly Citation[],
+  text: string,
+  start: number,
+  losses: Losses,
+): JsonObject[] {
   return citations.flatMap((citation): JsonObject[] => {
-    const annotation = encodeCitation(citation, { start: 0, end: text.length });
+    const annotation = encodeCitation(shiftCitation(citation, -start), { start: 0, end: text.length });
     if (annotation !== undefined) return [annotation];
     losses.add("output.content.annotations", "responses has no such citation");
     return [];

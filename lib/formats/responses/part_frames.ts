@@ -232,7 +232,8 @@ function* endContent(state: FrameState, open: OpenPart): Generator<string> {
 
 function* endText(state: FrameState, open: OpenPart): Generator<string, JsonObject> {
   const place = contentPlace(state, open);
-  const annotations = encodeAnnotations(open.citations, open.text, state.losses);
+  const annotations = encodeAnnotations(open.citations, open.text, state.textLength, state.losses);
+  state.textLength += open.text.length;
   for (const [annotation_index, annotation] of annotations.entries()) {
     yield frame(state, "response.output_text.annotation.added", { ...place, annotation_index, annotation });
   }

@@ -46,7 +46,8 @@ function encodeBody(encoding: Encoding): JsonObject {
   const body: JsonObject = defined({
     model: encoding.target.model,
     instructions,
-    input: items,
+    // A stored prompt or conversation may be all the input there is.
+    input: isOwn && items.length === 0 ? undefined : items,
     ...encodeState(encoding),
     tools: tools.length > 0 ? tools : undefined,
     tool_choice: encodeToolChoice(encoding),

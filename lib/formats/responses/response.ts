@@ -4,6 +4,7 @@ import { Faults, isObject, type JsonObject } from "../../base/fields.ts";
 import type { Answer, Target } from "../../format.ts";
 import type { Item, NeutralResponse, Part, ReasoningPart, Stop, TextPart } from "../../neutral.ts";
 import { answerId } from "../../translation/ids.ts";
+import { countFromStart } from "./content_decode.ts";
 import { failureOfErrorObject } from "./error.ts";
 import { decodeOutputItem } from "./item_decode.ts";
 import {
@@ -33,6 +34,7 @@ export function decodeResponse(body: JsonObject, target: Target): Result<Neutral
   const parts = (body["output"] as unknown[]).flatMap((item, index) =>
     decodeOutputItem(item, `output[${index}]`, target.family, faults)
   );
+  countFromStart(parts);
   if (faults.first !== undefined) {
     return fail(protocolFault(`The upstream's answer is malformed: ${faults.first.message}`));
   }
@@ -131,10 +133,12 @@ interface OutputState {
   items: JsonObject[];
   /** The message that further text of the same origin joins. */
   message: { content: JsonObject[]; origin: Item | undefined } | undefined;
+  /** Characters of text so far. */
+  textLength: number;
 }
 
 function newState(answer: Answer): OutputState {
-  return { answer, items: [], message: undefined };
+  return { answer, items: [], message: undefined, textLength: 0 };
 }
 
 function encodeOutput(parts: readonly Part[], outcome: Outcome, answer: Answer): JsonObject[] {
@@ -205,7 +209,8 @@ function addWords(state: OutputState, text: string | undefined): void {
 }
 
 function encodeText(state: OutputState, part: TextPart): JsonObject {
-  const annotations = encodeAnnotations(part.citations ?? [], part.text, state.answer.losses);
+  const annotations = encodeAnnotations(part.citations ?? [], part.text, state.textLength, state.answer.losses);
+  state.textLength += part.text.length;
   return textContent(part.text, annotations, part.logprobs ?? []);
 }
 

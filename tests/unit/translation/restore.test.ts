@@ -4,7 +4,7 @@ import fc from "fast-check";
 import type { NeutralEvent } from "../../../lib/neutral.ts";
 import { argumentsAsCustom, customAsArguments } from "../../../lib/translation/arguments.ts";
 import { CustomInput } from "../../../lib/translation/custom_input.ts";
-import type { ClientTool, Restore } from "../../../lib/translation/names.ts";
+import type { ClientTool, Restore } from "../../../lib/format.ts";
 import { openRestore, restoreResponse } from "../../../lib/translation/restore.ts";
 import { collect, replay } from "../../../lib/translation/whole.ts";
 import {

@@ -147,16 +147,16 @@ async function serveGateway(options: Options, home: string | undefined): Promise
   guard(log, gateway);
   const server = await listen(config.host, config.port, (request) => gateway.handle(request));
   if (server === undefined) return;
-  print(banner(config, server));
   stopOnSignals(server, log, gateway);
+  print(banner(config, server));
 }
 
 async function serveMock(options: Options): Promise<void> {
   const address = parseAddress("127.0.0.1:12001") as { host: string; port: number };
   const server = await listen(options.host ?? address.host, options.port ?? address.port, mockFetch);
   if (server === undefined) return;
-  print(`Mock upstream at ${server.url}/v1 (chat/completions, messages, responses)\n`);
   stopOnSignals(server, createLog("error"));
+  print(`Mock upstream at ${server.url}/v1 (chat/completions, messages, responses)\n`);
 }
 
 async function listen(hostname: string, port: number, handle: (request: Request) => Promise<Response>) {

@@ -63,6 +63,8 @@ export interface NeutralRequest {
   betas: string[];
   /** The client's `anthropic-version`, for upstreams of its own format. */
   apiVersion?: string;
+  /** A client's note on who pays, before its instructions: no content, so that only its own format carries it. */
+  attribution?: JsonObject;
   /**
    * Members among `extensions` without which the answer would be wrong (a container, MCP servers), by the client's
    * path: a target of another format must answer `unsupported`.

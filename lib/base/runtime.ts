@@ -25,6 +25,7 @@ interface BunLike {
   serve(options: {
     hostname: string;
     port: number;
+    reusePort: boolean;
     idleTimeout: number;
     maxRequestBodySize: number;
     development: boolean;
@@ -67,6 +68,8 @@ async function serveBun(runtime: BunLike, { hostname, port, handle }: ServeOptio
   const server = runtime.serve({
     hostname,
     port,
+    // With `development: false` Bun shares a port that is taken, and two gateways would answer in turns.
+    reusePort: false,
     // Bun would close a connection that is quiet for 10 s: a model may think longer than that.
     idleTimeout: 0,
     maxRequestBodySize: NO_BODY_LIMIT,

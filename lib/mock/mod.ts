@@ -1,6 +1,6 @@
 /**
  * The built-in mock provider: models that answer in-process, always the same, in each wire format natively, so that both
- * pass-through and translation can be driven without a key or a network. Models (without the `mock/` that the gateway
+ * pass-through and translation can be driven without a key or a network. Models (with or without the `mock/` that the gateway
  * puts before them):
  *
  * - `echo`: the last user text, word by word. `lorem-<n>`: n tokens. `json`: an object that fits the asked schema.

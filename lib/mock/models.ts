@@ -65,10 +65,11 @@ const KINDS: readonly (readonly [RegExp, (value: number) => Model])[] = [
 
 const HALF = "This answer is cut off before it";
 
-/** Undefined for a name that no model has. */
+/** Undefined for a name that no model has. A name may be the one by which the gateway addresses it, `mock/echo`. */
 export function modelOf(name: string): Model | undefined {
+  const own = name.replace(/^mock\//, "");
   for (const [pattern, make] of KINDS) {
-    const match = pattern.exec(name);
+    const match = pattern.exec(own);
     if (match !== null) return make(Number(match[1] ?? 0));
   }
   return undefined;

@@ -3,6 +3,7 @@
  * (TRANSLATION.md, 3.4).
  */
 import { isObject, type JsonObject } from "../base/fields.ts";
+import { parseJson } from "../base/json.ts";
 import type { Losses } from "../format.ts";
 
 /** String to object. What isn't an object is wrapped, and said; nothing is thrown away. */
@@ -10,7 +11,7 @@ export function argumentsObject(text: string, losses: Losses, path: string): Jso
   if (text.trim() === "") return {};
   let value: unknown;
   try {
-    value = JSON.parse(text);
+    value = parseJson(text);
   } catch {
     losses.add(path, "the arguments are no valid JSON: sent as {_raw}");
     return { _raw: text };

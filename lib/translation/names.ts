@@ -59,7 +59,7 @@ class NameTable implements ToolNames {
 
   /** False when another tool has the target's name already. */
   learn(tool: ClientTool): boolean {
-    const { maxLength, namespaces, customTools } = this.#rules;
+    const { maxLength, namespaces } = this.#rules;
     const key = clientKey(tool.name, tool.namespace);
     if (this.#byClient.has(key)) return true;
     const isFlattened = tool.namespace !== undefined && !namespaces;
@@ -69,8 +69,8 @@ class NameTable implements ToolNames {
     this.#taken.add(place);
     this.#byClient.set(key, target);
     if (!this.#byBareName.has(tool.name)) this.#byBareName.set(tool.name, target);
-    const isEmulated = tool.toolKind === "custom" && !customTools;
-    if (target !== tool.name || isEmulated) this.restore.set(target, tool);
+    // A custom tool that the target should know may still come back called as a function.
+    if (target !== tool.name || tool.toolKind === "custom") this.restore.set(target, tool);
     return true;
   }
 }

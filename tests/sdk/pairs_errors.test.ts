@@ -275,21 +275,40 @@ describe("an error with status 200", () => {
       assert.equal(raised.status, 429);
       assert.match(raised.message, /Too fast/);
     });
-    test(`as a stream's first event (case 27, PITFALLS 11): ${pair.name}`, async () => {
-      const raised = await raise(pair, "streamed", sse(firstError(pair.upstream)));
-      assert.equal(raised.status, 429);
-      assert.match(raised.message, /Too fast/);
-    });
   }
 });
 
-function firstError(format: FormatName): string[] {
+describe("an error in a stream of status 200, before any content (case 27, PITFALLS 11)", () => {
+  for (const pair of PAIRS) {
+    const [opening, error] = earlyError(pair.upstream);
+    const streams: [string, Reply][] = [
+      ["in one piece", sse([[...opening, error].join("")])],
+      ["some time after the opening events", sse([...opening, { pause: 5 }, error])],
+    ];
+    for (const [name, reply] of streams) {
+      test(`${name}: ${pair.name}`, async () => {
+        const raised = await raise(pair, "streamed", reply);
+        assert.equal(raised.status, 429);
+        assert.match(raised.message, /Too fast/);
+      });
+    }
+  }
+});
+
+/** What comes before any content, and the error, as frames. */
+function earlyError(format: FormatName): [string[], string] {
   const body = errorBody(format, "rate_limit_error", "Too fast", "rate_limit_exceeded");
-  if (format === "chat") return [`data: ${JSON.stringify(body)}\n\n`];
-  if (format === "messages") return [`event: error\ndata: ${JSON.stringify(body)}\n\n`];
-  const [created, inProgress] = framesOf("responses", said());
-  const error = JSON.stringify({ type: "error", sequence_number: 2, ...body });
-  return [created ?? "", inProgress ?? "", `event: error\ndata: ${error}\n\n`];
+  const frames = framesOf(format, said());
+  switch (format) {
+    case "chat":
+      return [frames.slice(0, 1), `data: ${JSON.stringify(body)}\n\n`];
+    case "messages":
+      return [frames.slice(0, 1), `event: error\ndata: ${JSON.stringify(body)}\n\n`];
+    case "responses": {
+      const error = JSON.stringify({ type: "error", sequence_number: 2, ...body });
+      return [frames.slice(0, 2), `event: error\ndata: ${error}\n\n`];
+    }
+  }
 }
 
 describe("an upstream that is down", () => {

@@ -73,20 +73,20 @@ export function describe(name: string, define: () => void): void {
   }
 }
 
-export function beforeAll(run: Run): void {
-  current.beforeAll.push(run);
+export function beforeAll(run: Run, timeout: number = TIMEOUT_MS): void {
+  current.beforeAll.push(() => withTimeout(run, timeout, "beforeAll"));
 }
 
-export function afterAll(run: Run): void {
-  current.afterAll.push(run);
+export function afterAll(run: Run, timeout: number = TIMEOUT_MS): void {
+  current.afterAll.push(() => withTimeout(run, timeout, "afterAll"));
 }
 
-export function beforeEach(run: Run): void {
-  current.beforeEach.push(run);
+export function beforeEach(run: Run, timeout: number = TIMEOUT_MS): void {
+  current.beforeEach.push(() => withTimeout(run, timeout, "beforeEach"));
 }
 
-export function afterEach(run: Run): void {
-  current.afterEach.push(run);
+export function afterEach(run: Run, timeout: number = TIMEOUT_MS): void {
+  current.afterEach.push(() => withTimeout(run, timeout, "afterEach"));
 }
 
 interface Test {
@@ -143,10 +143,10 @@ async function runTest(scope: Scope, name: string, run: Run, timeout: number): P
 
   const ready = await attempt(async () => {
     for (const each of outerFirst) await open(each);
-    for (const each of outerFirst) await runHooks("beforeEach", each.beforeEach);
+    for (const each of outerFirst) await runHooks(each.beforeEach);
   });
   if (ready) await attempt(() => withTimeout(run, timeout, `"${name}"`));
-  for (const each of innerFirst) await attempt(() => runHooks("afterEach", each.afterEach));
+  for (const each of innerFirst) await attempt(() => runHooks(each.afterEach));
   for (const each of innerFirst) {
     each.left--;
     if (each.left === 0 && each !== root) await attempt(() => close(each));
@@ -155,17 +155,17 @@ async function runTest(scope: Scope, name: string, run: Run, timeout: number): P
 }
 
 function open(scope: Scope): Promise<void> {
-  return scope.opened ??= runHooks("beforeAll", scope.beforeAll);
+  return scope.opened ??= runHooks(scope.beforeAll);
 }
 
 async function close(scope: Scope): Promise<void> {
   if (scope.opened === undefined || scope.closed) return;
   scope.closed = true;
-  await runHooks("afterAll", scope.afterAll);
+  await runHooks(scope.afterAll);
 }
 
-async function runHooks(kind: string, hooks: readonly Run[]): Promise<void> {
-  for (const hook of hooks) await withTimeout(hook, TIMEOUT_MS, kind);
+async function runHooks(hooks: readonly Run[]): Promise<void> {
+  for (const hook of hooks) await hook();
 }
 
 async function withTimeout(run: Run, ms: number, what: string): Promise<void> {

@@ -48,14 +48,19 @@ export async function startProcess(
     url,
     pid: child.pid ?? 0,
     output: () => output,
-    signal: (name) => void child.kill(name),
+    // Not `child.kill`: on Deno the exit then reads as killed, whatever the process made of the signal.
+    signal: (name) => void process.kill(child.pid ?? 0, name),
     exited,
     stop: () => endOf(child, exited),
   };
 }
 
 async function endOf(child: ChildProcess, exited: Promise<number | null>): Promise<number | null> {
-  child.kill("SIGTERM");
+  try {
+    process.kill(child.pid ?? 0, "SIGTERM");
+  } catch {
+    // It has ended by itself.
+  }
   const timer = setTimeout(() => child.kill("SIGKILL"), 5000);
   const code = await exited;
   clearTimeout(timer);

@@ -62,13 +62,13 @@ function manyStreams(name: string, command: () => readonly string[]): void {
                 model: "lab/slow-60000",
                 stream: true,
                 messages: [message],
-              }, "one")
+              }, "lorem")
               : openStream(started.url, "/v1/messages", {
                 model: "lab/slow-60000",
                 stream: true,
                 max_tokens: 9,
                 messages: [message],
-              }, "one"),
+              }, "lorem"),
         );
         const seen = await Promise.all(streams.map((stream) => stream.seen));
         assert.equal(seen.filter(Boolean).length, STREAMS);

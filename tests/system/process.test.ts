@@ -79,7 +79,7 @@ function suite(name: string, command: () => readonly string[]): void {
         assert.equal(done.code, 2);
         assert.match(
           done.stderr,
-          /faulty\.yaml:2:44 {2}providers\.lab\.formats\[0\] {2}Expected .* but got "chatt"; did you mean "chat"\?/,
+          /faulty\.yaml:2:43 {2}providers\.lab\.formats\[0\] {2}Expected .* but got "chatt"; did you mean "chat"\?/,
         );
       }
       const sound = runProcess([...command(), "check"], {}, folder);

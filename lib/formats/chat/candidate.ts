@@ -61,15 +61,22 @@ export function beginPart(candidate: CandidateState, part: Part): NeutralEvent &
   return { t: "part_start", c: candidate.c, i: candidate.nextPart++, part };
 }
 
-/** The open part of this kind; another one ends first. A signed thought is complete: the next entry begins a new one. */
+/** The open part, if it is of this kind. A signed thought is complete: the next entry begins a new one. */
+export function openPart(candidate: CandidateState, kind: OpenText["kind"], slot?: unknown): OpenText | undefined {
+  const { open } = candidate;
+  if (open?.kind !== kind) return undefined;
+  return open.signature === undefined || slot === undefined || slot === open.slot ? open : undefined;
+}
+
+/** The open part of this kind; another one ends first. */
 export function* openText(
   candidate: CandidateState,
   kind: OpenText["kind"],
   form: "full" | "summary" = "full",
   slot?: unknown,
 ): Generator<NeutralEvent, OpenText> {
-  const open = candidate.open;
-  if (open?.kind === kind && (open.signature === undefined || slot === undefined || slot === open.slot)) return open;
+  const open = openPart(candidate, kind, slot);
+  if (open !== undefined) return open;
   yield* endText(candidate);
   yield* endWholeCalls(candidate);
   const start = beginPart(candidate, kind === "reasoning" ? { kind, form, text: "" } : { kind, text: "" });

@@ -1,7 +1,7 @@
 /** One delta of a candidate: its thinking, text, refusal and calls, in this order (TRANSLATION.md, 4.5). */
-import type { JsonObject } from "../../base/fields.ts";
+import { isObject, type JsonObject } from "../../base/fields.ts";
 import type { Citation, NeutralEvent, Opaque } from "../../neutral.ts";
-import { beginPart, type CandidateState, endText, endWholeCalls, openText } from "./candidate.ts";
+import { beginPart, type CandidateState, endText, endWholeCalls, openPart, openText } from "./candidate.ts";
 import { decodeAnnotations } from "./citation.ts";
 import {
   entryData,
@@ -13,20 +13,28 @@ import {
   thinkingText,
 } from "./reasoning.ts";
 import { decodeToolCalls } from "./tool_deltas.ts";
-import { listOf, memberOf, objectsOf, textOf } from "./wire.ts";
+import { listOf, objectsOf, textOf } from "./wire.ts";
 
 /** `delta` may be a whole message: its members have the same names. */
 export function* decodeDelta(candidate: CandidateState, delta: JsonObject, logprobs: unknown): Generator<NeutralEvent> {
-  yield* decodeReasoning(candidate, delta);
+  if (holdsReasoning(delta)) yield* decodeReasoning(candidate, delta);
   const content = delta["content"];
-  if (typeof content === "string") yield* decodeText(candidate, content, listOf(memberOf(logprobs, "content")));
+  if (typeof content === "string") yield* decodeText(candidate, content, tokensOf(logprobs, "content"));
   else if (Array.isArray(content)) yield* decodeParts(candidate, objectsOf(content));
   const refusal = textOf(delta["refusal"]);
-  if (refusal !== "") yield* addText(candidate, "refusal", refusal, listOf(memberOf(logprobs, "refusal")));
+  if (refusal !== "") yield* addText(candidate, "refusal", refusal, tokensOf(logprobs, "refusal"));
   if (delta["annotations"] !== undefined) yield* addCitations(candidate, decodeAnnotations(delta["annotations"]));
   if (delta["tool_calls"] !== undefined || delta["function_call"] !== undefined) {
     yield* decodeToolCalls(candidate, delta);
   }
+}
+
+function tokensOf(logprobs: unknown, key: string): unknown[] {
+  return isObject(logprobs) ? listOf(logprobs[key]) : [];
+}
+
+function holdsReasoning(delta: JsonObject): boolean {
+  return "reasoning_content" in delta || "reasoning" in delta || "reasoning_details" in delta;
 }
 
 /** The same thinking may stand in a string and in entries: the entries then tell only signatures and data. */
@@ -43,7 +51,7 @@ function* addReasoning(
   form: "full" | "summary",
   slot: unknown,
 ): Generator<NeutralEvent> {
-  const open = yield* openText(candidate, "reasoning", form, slot);
+  const open = openPart(candidate, "reasoning", slot) ?? (yield* openText(candidate, "reasoning", form, slot));
   open.slot ??= slot;
   yield { t: "reasoning", c: candidate.c, i: open.i, delta };
 }
@@ -95,7 +103,8 @@ function* addText(
   logprobs: unknown[],
 ): Generator<NeutralEvent> {
   if (delta === "" && logprobs.length === 0) return;
-  const open = yield* openText(candidate, kind);
+  // One of these a token: the generator that opens a part is spared where none is to be opened.
+  const open = openPart(candidate, kind) ?? (yield* openText(candidate, kind));
   const { c } = candidate;
   yield logprobs.length === 0 ? { t: kind, c, i: open.i, delta } : { t: kind, c, i: open.i, delta, logprobs };
   if (kind === "text" && candidate.citations.length > 0) yield* addCitations(candidate, candidate.citations.splice(0));

@@ -96,18 +96,17 @@ function* decodeChunk(state: State, chunk: JsonObject): Generator<NeutralEvent> 
   const choices = objectsOf(chunk["choices"]);
   for (const [position, choice] of choices.entries()) {
     if (state.done) return;
-    yield* start(state);
+    if (!state.started) yield* start(state);
     yield* decodeChoice(state, choice, position);
   }
   const usage = decodeUsage(chunk["usage"] ?? memberOf(chunk["x_groq"], "usage") ?? choices[0]?.["usage"]);
   if (usage === undefined || state.done) return;
-  yield* start(state);
+  if (!state.started) yield* start(state);
   yield { t: "usage", usage };
 }
 
 /** Not before the first choice: Azure's first chunk has neither choices nor an id. */
 function* start(state: State): Generator<NeutralEvent> {
-  if (state.started) return;
   state.started = true;
   yield { t: "start", ...state.head };
 }
@@ -160,7 +159,7 @@ function* finish(state: State, candidate: CandidateState, raw: string, sequence?
 /** `[DONE]` is a finish for those candidates that got none, and an answer of its own where nothing else came. */
 function* endOfStream(state: State): Generator<NeutralEvent> {
   if (state.done) return;
-  yield* start(state);
+  if (!state.started) yield* start(state);
   if (state.candidates.size === 0) candidateOf(state, 0);
   for (const candidate of state.candidates.values()) {
     if (!candidate.finished && !state.done) yield* finish(state, candidate, "");

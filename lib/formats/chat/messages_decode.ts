@@ -3,7 +3,7 @@ import { describe, Fields, type JsonObject } from "../../base/fields.ts";
 import type { Message, Opaque, Part, ReasoningPart, ToolCallPart, ToolResultPart } from "../../neutral.ts";
 import { derivedId } from "../../translation/ids.ts";
 import { decodeContent } from "./parts_decode.ts";
-import { partsOfDetails, UNKNOWN } from "./reasoning.ts";
+import { partsOfDetails } from "./reasoning.ts";
 import { defined, memberOf, objectsOf, ownExtra, textOf, unread } from "./wire.ts";
 
 export interface Conversation {
@@ -105,7 +105,7 @@ function decodeReasoning(message: Fields): ReasoningPart[] {
   const plain = textOf(message.value[key]);
   if (plain !== "") message.skip("reasoning_content", "reasoning");
   const entries = objectsOf(message.array("reasoning_details"));
-  if (entries.length > 0) return partsOfDetails(entries, plain, UNKNOWN, message.at("reasoning_details"));
+  if (entries.length > 0) return partsOfDetails(entries, plain, message.at("reasoning_details"));
   return plain === "" ? [] : [{ kind: "reasoning", form: "full", text: plain, path: message.at(key) }];
 }
 

@@ -15,7 +15,7 @@ const FORMATS: Readonly<Record<Issuer, string>> = Object.fromEntries(
   Object.entries(ISSUERS).map(([format, issuer]) => [issuer, format]),
 );
 /** Who minted a request's entry that doesn't say so. */
-export const UNKNOWN = "unknown";
+const UNKNOWN = "unknown";
 
 /**
  * Clients that build entries anew leave `format` out. Two makers' values tell themselves: Anthropic's are protobuf
@@ -67,25 +67,20 @@ export function redactedPart(opaque: Opaque): ReasoningPart {
 }
 
 /**
- * A whole message's entries as parts, in order. `plain` is the same thinking in one string, which many send beside the
- * entries: it counts where these hold no text. `path` is the array's own, undefined in answers.
+ * The entries of a client's message as parts, in order. `plain` is the same thinking in one string, which many send
+ * beside the entries: it counts where these hold no text. `path` is the array's own.
  */
-export function partsOfDetails(
-  entries: readonly JsonObject[],
-  plain: string,
-  fallback: Issuer,
-  path?: string,
-): ReasoningPart[] {
+export function partsOfDetails(entries: readonly JsonObject[], plain: string, path: string): ReasoningPart[] {
   const parts: ReasoningPart[] = [];
   let slot: unknown;
   entries.forEach((entry, position) => {
     const last = parts.at(-1);
     const isSameBlock = last !== undefined && last.form !== "redacted" && entry["index"] === slot;
     slot = entry["index"];
-    const data = entryData(entry, fallback);
+    const data = entryData(entry, UNKNOWN);
     if (data?.kind === "redacted") parts.push(at(redactedPart(data), path, position));
     else if (data !== undefined) addData(parts, data, at(emptyPart("summary"), path, position));
-    else addText(parts, entry, isSameBlock, fallback, at(emptyPart(entryForm(entry)), path, position));
+    else addText(parts, entry, isSameBlock, at(emptyPart(entryForm(entry)), path, position));
   });
   return plain === "" || parts.some((part) => part.text !== "") ? parts : withText(parts, plain, path);
 }
@@ -94,8 +89,8 @@ function emptyPart(form: "full" | "summary"): ReasoningPart {
   return { kind: "reasoning", form, text: "" };
 }
 
-function at(part: ReasoningPart, path: string | undefined, position: number): ReasoningPart {
-  return path === undefined ? part : { ...part, path: `${path}[${position}]` };
+function at(part: ReasoningPart, path: string, position: number): ReasoningPart {
+  return { ...part, path: `${path}[${position}]` };
 }
 
 /** Encrypted data follows the summary that it belongs to; without one it stands alone. */
@@ -110,15 +105,9 @@ function addData(parts: ReasoningPart[], opaque: Opaque, fresh: ReasoningPart): 
 }
 
 /** Clients that keep a stream's entries as they came send many for one block: text is joined, two signatures never. */
-function addText(
-  parts: ReasoningPart[],
-  entry: JsonObject,
-  isSameBlock: boolean,
-  fallback: Issuer,
-  fresh: ReasoningPart,
-): void {
+function addText(parts: ReasoningPart[], entry: JsonObject, isSameBlock: boolean, fresh: ReasoningPart): void {
   const text = entryText(entry);
-  const signature = entrySignature(entry, fallback);
+  const signature = entrySignature(entry, UNKNOWN);
   if (text === "" && signature === undefined) return;
   const last = parts.at(-1);
   const part = isSameBlock && last !== undefined && last.opaque === undefined ? last : fresh;
@@ -129,7 +118,7 @@ function addText(
   if (part === fresh) parts.push(part);
 }
 
-function withText(parts: ReasoningPart[], plain: string, path: string | undefined): ReasoningPart[] {
+function withText(parts: ReasoningPart[], plain: string, path: string): ReasoningPart[] {
   const bearer = parts.find((part) => part.form !== "redacted");
   if (bearer === undefined) return [at({ ...emptyPart("full"), text: plain }, path, 0), ...parts];
   bearer.text = plain;

@@ -5,7 +5,7 @@ import type { NeutralRequest, OutputFormat, Reasoning } from "../../neutral.ts";
 import { isEffort } from "../../translation/effort.ts";
 import { decodeMessages } from "./messages_decode.ts";
 import { decodeToolChoice, decodeTools } from "./tools_decode.ts";
-import { defined, unread } from "./wire.ts";
+import { defined, memberOf, unread } from "./wire.ts";
 
 /** How this format names neutral fields; what a request wrote otherwise is laid over it. */
 const NAMES: Readonly<Record<string, string>> = {
@@ -112,7 +112,7 @@ function sampling(fields: Fields): Partial<NeutralRequest> {
 
 /** Seeds beyond 2^53 come as raw JSON, which no number holds: they stay what they are among the extensions. */
 function seed(fields: Fields): number | undefined {
-  return isObject(fields.value["seed"]) ? undefined : fields.number("seed");
+  return memberOf(fields.value["seed"], "rawJSON") === undefined ? fields.number("seed") : undefined;
 }
 
 function logprobs(fields: Fields): { top: number } | undefined {

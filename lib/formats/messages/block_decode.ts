@@ -66,7 +66,7 @@ export function decodeBlocks(holder: Fields, key: string, origin: Origin): Part[
   );
 }
 
-export function pathOf(path: string, origin: Origin): { path?: string } {
+function pathOf(path: string, origin: Origin): { path?: string } {
   return origin.side === "request" ? { path } : {};
 }
 

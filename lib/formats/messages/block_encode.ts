@@ -82,7 +82,7 @@ function encodePart(part: Part, path: string, encoding: Encoding): JsonObject[] 
     case "compaction":
       return encodeCompaction(part, path, encoding);
     case "native":
-      return encodeNative(part, encoding);
+      return encodeNative(part, path, encoding);
     default:
       return part satisfies never;
   }
@@ -213,12 +213,12 @@ function encodeCompaction(part: CompactionPart, path: string, encoding: Encoding
   return [{ type: "text", text: `Summary of the conversation so far: ${part.text}` }];
 }
 
-function encodeNative(part: NativePart, encoding: Encoding): JsonObject[] {
+function encodeNative(part: NativePart, path: string, encoding: Encoding): JsonObject[] {
   if (part.format === "messages") return [part.value];
-  if (part.text !== undefined && part.text.trim() !== "") {
-    if (part.path !== undefined) encoding.losses.add(part.path, "emulated: messages has no such part, sent as text");
-    return [{ type: "text", text: part.text }];
+  if (part.text === undefined || part.text.trim() === "") {
+    encoding.losses.add(path, "messages has no such part");
+    return [];
   }
-  if (part.path !== undefined) encoding.losses.add(part.path, "messages has no such part");
-  return [];
+  encoding.losses.add(path, "emulated: messages has no such part, sent as text");
+  return [{ type: "text", text: part.text }];
 }

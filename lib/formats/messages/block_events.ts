@@ -93,7 +93,9 @@ export function* blockStart(state: State, data: JsonObject): Generator<NeutralEv
     side: "answer",
     issuer: state.target.family,
   });
-  if (faults.first !== undefined) return yield* failed(state, protocolFault(`${faults.first.message}`));
+  if (faults.first !== undefined) {
+    return yield* failed(state, protocolFault(`The upstream began a malformed block: ${faults.first.message}`));
+  }
   yield* beginPart(state, index, part, isObject(raw) ? raw : {});
 }
 

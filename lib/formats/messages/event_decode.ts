@@ -27,7 +27,8 @@ function decodeFrame(state: State, frame: SseEvent): Iterable<NeutralEvent> {
     return failed(state, protocolFault("The upstream sent an event that is not JSON", cause));
   }
   if (!isObject(data)) return failed(state, protocolFault("The upstream sent an event that is no object"));
-  return decodeEvent(state, typeof data["type"] === "string" ? data["type"] : frame.event, data);
+  const named = frame.event === "error" || typeof data["type"] !== "string";
+  return decodeEvent(state, named ? frame.event : String(data["type"]), data);
 }
 
 function decodeEvent(state: State, type: string, data: JsonObject): Iterable<NeutralEvent> {

@@ -33,7 +33,9 @@ export function newCallIds(own: boolean): CallIds {
 
 /** `system`: a string where one plain text says it all. */
 export function encodeSystem(encoding: Encoding, added: string | undefined): JsonObject {
-  const blocks = encodeParts(encoding.request.instructions, clientName(encoding.request, "instructions"), encoding);
+  const { request } = encoding;
+  const blocks = encodeParts(request.instructions, clientName(request, "instructions"), encoding);
+  if (encoding.own && request.attribution !== undefined) blocks.unshift(request.attribution);
   if (added !== undefined) blocks.push({ type: "text", text: added });
   return blocks.length === 0 ? {} : { system: shortContent(blocks) };
 }

@@ -1,7 +1,7 @@
 /** A client's request body and headers to the neutral form (TRANSLATION.md, 2 and 1.4). */
 import { fail, invalid, type Result, success } from "../../base/failure.ts";
 import { Faults, Fields, isObject, type JsonObject } from "../../base/fields.ts";
-import type { Message, NeutralRequest, OutputFormat, Part, Reasoning } from "../../neutral.ts";
+import type { Message, NeutralRequest, OutputFormat, Reasoning } from "../../neutral.ts";
 import { isEffort } from "../../translation/effort.ts";
 import { decodeBlocks, decodeContent, type Origin } from "./block_decode.ts";
 import { decodeToolChoice, decodeTools } from "./tool_decode.ts";
@@ -18,7 +18,7 @@ export function decodeRequest(body: JsonObject, headers: Headers): Result<Neutra
   const request: NeutralRequest = {
     origin: "messages",
     model: fields.requiredString("model"),
-    instructions: decodeSystem(fields),
+    ...decodeSystem(fields),
     messages: decodeMessages(fields),
     tools: decodeTools(fields),
     ...decodeToolChoice(fields),
@@ -70,22 +70,17 @@ function decodeMaxTokens(fields: Fields): number | undefined {
 
 const BILLING_HEADER = "x-anthropic-billing-header:";
 
-function decodeSystem(fields: Fields): Part[] {
+/** Claude Code's first block says who pays (CLIENTS.md): it stands beside the instructions, not among them. */
+function decodeSystem(fields: Fields): Pick<NeutralRequest, "instructions" | "attribution"> {
   const system = fields.any("system");
-  if (typeof system === "string") return system === "" ? [] : [{ kind: "text", text: system, path: "system" }];
+  if (typeof system === "string") {
+    return { instructions: system === "" ? [] : [{ kind: "text", text: system, path: "system" }] };
+  }
   const parts = decodeBlocks(fields, "system", CLIENT);
   const [first] = parts;
-  if (first?.kind !== "text" || !first.text.startsWith(BILLING_HEADER)) return parts;
-  return [attribution(system), ...parts.slice(1)];
-}
-
-/**
- * Claude Code's note on who pays: no content, so that it says nothing to other formats and has no path by which they
- * could miss it.
- */
-function attribution(system: unknown): Part {
+  if (first?.kind !== "text" || !first.text.startsWith(BILLING_HEADER)) return { instructions: parts };
   const block: unknown = Array.isArray(system) ? system[0] : undefined;
-  return { kind: "native", format: "messages", value: isObject(block) ? block : {} };
+  return { instructions: parts.slice(1), ...(isObject(block) ? { attribution: block } : {}) };
 }
 
 function decodeMessages(fields: Fields): Message[] {

@@ -11,6 +11,7 @@ import { errorEvent, responseError } from "./error.ts";
 import { endItem, frame, type FrameState, newFrameState, outputSoFar } from "./item_frames.ts";
 import { addCitation, addDelta, addOpaque, beginPart, endPart } from "./part_frames.ts";
 import { type Echo, echoOf, type Outcome, outcomeOf, responseObject, unixSeconds } from "./resource.ts";
+import { uncounted } from "./usage.ts";
 
 type Start = Extract<NeutralEvent, { t: "start" }>;
 
@@ -22,6 +23,7 @@ interface State {
   createdAt: number;
   serviceTier: string | undefined;
   usage: Usage | undefined;
+  estimatedInputTokens: number;
   stop: Stop;
   started: boolean;
   /** The terminal event was written: nothing may follow it. */
@@ -37,6 +39,7 @@ function newState(answer: Answer): State {
     createdAt: 0,
     serviceTier: undefined,
     usage: undefined,
+    estimatedInputTokens: answer.estimatedInputTokens,
     stop: { reason: "unknown" },
     started: false,
     over: false,
@@ -126,6 +129,7 @@ function* end(state: State): Generator<string> {
     return yield* fail(state, { kind: "upstream_protocol", source: "upstream", message, retry: true });
   }
   state.over = true;
+  state.usage ??= uncounted(state.estimatedInputTokens);
   yield* endItem(state.frames, outcome.status === "incomplete" ? "incomplete" : "completed");
   yield lifecycle(state, `response.${outcome.status}`, outcome);
 }

@@ -7,7 +7,7 @@ import type { Citation, Item, NeutralEvent, Part, ReasoningPart, ToolCallPart } 
 import { randomId } from "../../translation/ids.ts";
 import { shiftCitation } from "./content_decode.ts";
 import { decodeOutputItem, PIECE_BREAK } from "./item_decode.ts";
-import type { Seen } from "./response.ts";
+import { saysNothing, type Seen } from "./response.ts";
 import { defined } from "./wire.ts";
 
 interface PartState {
@@ -247,7 +247,7 @@ function partsOf(item: ItemState, parts: readonly Part[]): (PartState | undefine
 }
 
 function* completePart(state: ItemsState, known: PartState, part: Part): Generator<NeutralEvent> {
-  if (known.ended || isEmpty(part)) return;
+  if (known.ended || saysNothing(part)) return;
   if (known.i === undefined) yield start(state, known, withoutContent(part));
   const i = known.i ?? 0;
   const text = contentOf(part);
@@ -271,11 +271,6 @@ const DELTAS: ReadonlyMap<Part["kind"], "text" | "refusal" | "reasoning" | "argu
   ["reasoning", "reasoning"],
   ["tool_call", "arguments"],
 ]);
-
-/** Empty text says nothing, and some clients' formats refuse it. */
-function isEmpty(part: Part): boolean {
-  return (part.kind === "text" || part.kind === "refusal") && part.text === "";
-}
 
 /** The part as it begins: what deltas bring is left out. */
 function withoutContent(part: Part): Part {

@@ -11,7 +11,15 @@ import { clientName, dropField, type Encoding } from "./encoding.ts";
 import { encodeInput } from "./input_encode.ts";
 import { encodeReasoning, modelReasons } from "./reasoning_encode.ts";
 import { encodeToolChoice, encodeTools } from "./tools_encode.ts";
-import { defined, FORMAT, INCLUDE_ENCRYPTED, INCLUDE_LOGPROBS, MAX_NAME, MIN_OUTPUT_TOKENS, placeAt } from "./wire.ts";
+import {
+  defined,
+  FORMAT,
+  INCLUDE_ENCRYPTED,
+  INCLUDE_LOGPROBS,
+  MAX_NAME,
+  MIN_OUTPUT_TOKENS,
+  placeExtensions,
+} from "./wire.ts";
 
 /** Fails where the answer would be wrong without what can't be carried, and where two tools get one name. */
 export function encodeRequest(request: NeutralRequest, target: Target, losses: Losses): Result<EncodedRequest> {
@@ -50,7 +58,7 @@ function encodeBody(encoding: Encoding): JsonObject {
     input: isOwn && items.length === 0 ? undefined : items,
     ...encodeState(encoding),
     tools: tools.length > 0 ? tools : undefined,
-    tool_choice: encodeToolChoice(encoding),
+    tool_choice: encodeToolChoice(encoding, tools.length),
     parallel_tool_calls: encodeParallel(encoding),
     ...encodeSampling(encoding),
     text: encodeText(encoding),
@@ -64,7 +72,7 @@ function encodeBody(encoding: Encoding): JsonObject {
     context_management: encodeContextManagement(encoding),
     ...encodeStream(encoding),
   });
-  placeAt(body, request.extensions[FORMAT] ?? {});
+  placeExtensions(body, request.extensions[FORMAT] ?? {});
   return body;
 }
 

@@ -123,7 +123,7 @@ function echoTools(request: NeutralRequest): JsonObject {
     isOwn: true,
   };
   const tools = encodeTools(encoding, request.tools.filter((tool) => tool.item === undefined));
-  return { tool_choice: encodeToolChoice(encoding) ?? "auto", tools: tools.map(withDefaults) };
+  return { tool_choice: encodeToolChoice(encoding, tools.length) ?? "auto", tools: tools.map(withDefaults) };
 }
 
 /** What the schema requires of a function and its client may leave out. */

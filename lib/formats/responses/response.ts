@@ -23,7 +23,7 @@ import {
   wholeArguments,
 } from "./output_encode.ts";
 import { echoOf, type Outcome, outcomeOf, responseObject, unixSeconds } from "./resource.ts";
-import { decodeUsage } from "./usage.ts";
+import { decodeUsage, uncounted } from "./usage.ts";
 import { FORMAT } from "./wire.ts";
 
 /** Fails for answers that failed, that aren't there yet (`background`), and that aren't of this format. */
@@ -31,9 +31,9 @@ export function decodeResponse(body: JsonObject, target: Target): Result<Neutral
   const failure = failureOfAnswer(body);
   if (failure !== undefined) return fail(failure);
   const faults = new Faults();
-  const parts = (body["output"] as unknown[]).flatMap((item, index) =>
-    decodeOutputItem(item, `output[${index}]`, target.family, faults)
-  );
+  const parts = (body["output"] as unknown[])
+    .flatMap((item, index) => decodeOutputItem(item, `output[${index}]`, target.family, faults))
+    .filter((part) => !saysNothing(part));
   countFromStart(parts);
   if (faults.first !== undefined) {
     return fail(protocolFault(`The upstream's answer is malformed: ${faults.first.message}`));
@@ -47,6 +47,11 @@ export function decodeResponse(body: JsonObject, target: Target): Result<Neutral
     usage: decodeUsage(body["usage"]),
     ...(serviceTier === undefined ? {} : { serviceTier }),
   });
+}
+
+/** Some answers hold a message without a word beside what a built-in tool made; not every client's format takes one. */
+export function saysNothing(part: Part): boolean {
+  return (part.kind === "text" || part.kind === "refusal") && part.text === "";
 }
 
 function failureOfAnswer(body: JsonObject): Failure | undefined {
@@ -122,7 +127,7 @@ export function encodeResponse(response: NeutralResponse, answer: Answer): JsonO
     model: answer.model,
     outcome,
     output: encodeOutput(parts, outcome, answer),
-    usage: response.usage,
+    usage: response.usage ?? uncounted(answer.estimatedInputTokens),
     serviceTier: response.serviceTier,
   };
   return responseObject(state, echoOf(answer.request));

@@ -96,9 +96,10 @@ function encodeForeign(encoding: ToolEncoding, tool: Tool): JsonObject | undefin
   return undefined;
 }
 
+/** A tool that the model must call, or whose work nothing else here can do (TRANSLATION.md, 2.5). */
 function isIndispensable(request: NeutralRequest, tool: Tool): boolean {
   const isForced = request.toolChoice?.type === "tool" && request.toolChoice.name === tool.name;
-  return isForced || request.tools.length === 1 || HAS_NO_SUBSTITUTE.has(tool.serverTool ?? "other");
+  return isForced || HAS_NO_SUBSTITUTE.has(tool.serverTool ?? "other");
 }
 
 const HAS_NO_SUBSTITUTE: ReadonlySet<string> = new Set(["file_search", "image_generation", "mcp", "computer"]);
@@ -115,12 +116,12 @@ function encodeWebSearch(encoding: ToolEncoding, tool: Tool, path: string): Json
   });
 }
 
-/** Undefined where nothing was chosen, or where there is nothing to choose among. */
-export function encodeToolChoice(encoding: ToolEncoding): unknown {
+/** Undefined where nothing was chosen, or where there is nothing to choose among: `count` tools are offered. */
+export function encodeToolChoice(encoding: ToolEncoding, count: number): unknown {
   const { request, isOwn } = encoding;
   const choice = request.toolChoice;
   if (choice === undefined) return undefined;
-  if (!isOwn && request.tools.length === 0) {
+  if (!isOwn && count === 0) {
     if (choice.type !== "auto" && choice.type !== "none") {
       encoding.losses.add(clientName(request, "toolChoice"), "there are no tools to choose from");
     }

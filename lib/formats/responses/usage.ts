@@ -34,6 +34,18 @@ export function encodeUsage(usage: Usage): JsonObject {
   };
 }
 
+/** For an ended answer that nobody counted: clients want numbers, and size their context by the input. */
+export function uncounted(estimatedInputTokens: number): Usage {
+  return {
+    inputTokens: estimatedInputTokens,
+    cacheReadTokens: 0,
+    cacheWriteTokens: 0,
+    outputTokens: 0,
+    reasoningTokens: 0,
+    estimated: true,
+  };
+}
+
 function count(value: unknown): number {
   return typeof value === "number" && Number.isFinite(value) && value > 0 ? Math.round(value) : 0;
 }

@@ -2,7 +2,7 @@
  * The responses format's own words (OpenAI Responses; TRANSLATION.md, format C): what several files of this folder need
  * to know of them. Source: the openai SDK's `resources/responses` types and the Open Responses specification.
  */
-import type { JsonObject } from "../../base/fields.ts";
+import { isObject, type JsonObject } from "../../base/fields.ts";
 import type { Extra, Tool } from "../../neutral.ts";
 
 export const FORMAT = "responses" as const;
@@ -100,16 +100,24 @@ export function isClientItem(type: string): boolean {
   return CLIENT_ITEMS.has(type);
 }
 
-/**
- * Puts values at dotted paths (`text.format.x`) into a body: how unknown members of nested objects are kept among a
- * request's extensions, by the path that the client knows them by.
- */
-export function placeAt(body: JsonObject, values: JsonObject): void {
-  for (const [path, value] of Object.entries(values)) {
-    const keys = path.split(".");
-    const last = keys.pop() ?? path;
-    let parent = body;
-    for (const key of keys) parent = (parent[key] ??= {}) as JsonObject;
-    parent[last] = value;
+/** Objects whose unknown members a request keeps by their dotted path: `text.format.x`. */
+const NESTED: ReadonlySet<string> = new Set(["text", "stream_options", "prompt_cache_options", "tool_choice"]);
+
+/** Puts a request's extensions back where they came from. */
+export function placeExtensions(body: JsonObject, extensions: JsonObject): void {
+  for (const [path, value] of Object.entries(extensions)) {
+    const [head = path, ...rest] = path.split(".");
+    if (rest.length === 0 || !NESTED.has(head)) body[path] = value;
+    else placeAt(body, [head, ...rest], value);
   }
+}
+
+function placeAt(object: JsonObject, [key = "", ...rest]: readonly string[], value: unknown): void {
+  if (rest.length === 0) {
+    object[key] = value;
+    return;
+  }
+  const inner = isObject(object[key]) ? object[key] : {};
+  object[key] = inner;
+  placeAt(inner, rest, value);
 }

@@ -148,9 +148,9 @@ describe("messages request decode: system and messages", () => {
 
   test("Claude Code's billing header says nothing to other formats", () => {
     const header = { type: "text", text: "x-anthropic-billing-header: cc_version=2" };
-    const [first, second] = decode({ system: [header, { type: "text", text: "You are…" }] }).instructions;
-    assert.deepEqual(first, { kind: "native", format: "messages", value: header });
-    assert.equal(second?.kind, "text");
+    const request = decode({ system: [header, { type: "text", text: "You are…" }] });
+    assert.deepEqual(request.instructions, [{ kind: "text", text: "You are…", path: "system[1]" }]);
+    assert.deepEqual(request.attribution, header);
   });
 
   test("a system message stays where it is", () => {

@@ -1,5 +1,6 @@
+import { fileURLToPath } from "node:url";
 import { liftFetchCap } from "./lib/base/runtime.ts";
 
 liftFetchCap();
 const { main } = await import("./lib/cli.ts");
-await main(import.meta.dirname);
+await main(fileURLToPath(new URL(".", import.meta.url)));

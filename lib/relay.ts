@@ -9,7 +9,6 @@ import { cutOff, type Failure, invalid, protocolFault, type Result } from "./bas
 import { isObject, type JsonObject } from "./base/fields.ts";
 import { parseJson, replaceAt, type Span } from "./base/json.ts";
 import { redact } from "./base/secret.ts";
-import type { SseEvent } from "./base/sse.ts";
 import { capabilitiesOf } from "./capabilities.ts";
 import type { Config } from "./config.ts";
 import { type Answer, type EncodedRequest, type Format, Losses, type Target } from "./format.ts";
@@ -114,8 +113,8 @@ class Trip {
     if (!response.ok) return this.#passedError(response);
     if (call.stream) {
       if (!isEventStream(response)) return this.#wholeAsStream(response, (answer) => answer);
-      const early = (events: readonly SseEvent[]) => earlyFailure(format, this.target, events);
-      const feed = new PassFeed(bodyStream(response), call.abort, format, call.requestId, early);
+      const decoder = format.openDecoder(this.target);
+      const feed = new PassFeed(bodyStream(response), call.abort, format, call.requestId, decoder);
       return await this.#held(response, feed);
     }
     const bytes = await this.#read(response);
@@ -502,18 +501,6 @@ function jsonObject(text: string): JsonObject | undefined {
   } catch {
     return undefined;
   }
-}
-
-/** An error that an upstream sends as the first event of a stream with status 200. */
-function earlyFailure(format: Format, target: Target, events: readonly SseEvent[]): Failure | undefined {
-  const decoder = format.openDecoder(target);
-  for (const event of events) {
-    for (const neutral of decoder.decode(event)) {
-      if (neutral.t === "error") return neutral.failure;
-      if (neutral.t !== "start" && neutral.t !== "keepalive") return undefined;
-    }
-  }
-  return undefined;
 }
 
 function statusOfError(body: JsonObject): number {

@@ -160,7 +160,9 @@ export class TranslatedFeed implements Feed {
   readonly #source: Source;
   readonly #translation: Translation;
   readonly #sse = new SseReader();
-  #opening: Promise<Failure | undefined> | undefined;
+  #stepping: Promise<void> | undefined;
+  /** Nothing is handed out yet. */
+  #isHeld = true;
   #out = "";
   #hasContent = false;
   #hasUsage = false;
@@ -177,23 +179,30 @@ export class TranslatedFeed implements Feed {
     this.#translation = translation;
   }
 
-  open(): Promise<Failure | undefined> {
-    return this.#opening ??= this.#untilContent();
-  }
-
-  async #untilContent(): Promise<Failure | undefined> {
-    while (!this.#hasContent && !this.#done) await this.#step();
+  async open(): Promise<Failure | undefined> {
+    while (this.#isHeld && !this.#hasContent && !this.#done) await this.#advance();
     return this.#early;
   }
 
   async next(): Promise<Uint8Array | undefined> {
-    await this.open();
-    if (this.#early !== undefined) this.#tell(this.#early);
-    while (this.#out === "" && !this.#done) await this.#step();
-    if (this.#out === "") return undefined;
+    this.#isHeld = false;
+    for (;;) {
+      if (this.#early !== undefined) this.#tell(this.#early);
+      if (this.#out !== "") return this.#flush();
+      if (this.#done) return undefined;
+      await this.#advance();
+    }
+  }
+
+  #flush(): Uint8Array {
     const bytes = encoder.encode(this.#out);
     this.#out = "";
     return bytes;
+  }
+
+  /** One read at a time, whoever asks: `next` may come while `open` is still waiting. */
+  #advance(): Promise<void> {
+    return this.#stepping ??= this.#step().finally(() => this.#stepping = undefined);
   }
 
   keepalive(): Uint8Array | undefined {
@@ -271,43 +280,17 @@ export class TranslatedFeed implements Feed {
   }
 
   #observe(event: NeutralEvent): void {
-    switch (event.t) {
-      case "text":
-      case "reasoning":
-      case "refusal":
-      case "arguments":
-        this.#outputBytes += utf8Length(event.delta);
-        this.#hasContent = true;
-        return;
-      case "part_start":
-        this.#hasContent ||= event.part.kind === "tool_call" || event.part.kind === "native";
-        return;
-      case "usage":
-        this.#hasUsage = true;
-        return;
-      case "finish":
-        this.#hasContent = true;
-        this.#finished = true;
-        return;
-      case "end":
-        this.#hasContent = true;
-        this.#done = true;
-        this.#source.finish();
-        return;
-      case "error":
-        this.failure = event.failure;
-        this.#done = true;
-        this.#source.close();
-        return;
-      case "start":
-      case "opaque":
-      case "citation":
-      case "part_end":
-      case "keepalive":
-      case "native":
-        return;
-      default:
-        return event satisfies never;
+    this.#hasContent ||= isContent(event);
+    if ("delta" in event) this.#outputBytes += utf8Length(event.delta);
+    else if (event.t === "usage") this.#hasUsage = true;
+    else if (event.t === "finish") this.#finished = true;
+    else if (event.t === "end") {
+      this.#done = true;
+      this.#source.finish();
+    } else if (event.t === "error") {
+      this.failure = event.failure;
+      this.#done = true;
+      this.#source.close();
     }
   }
 
@@ -333,8 +316,41 @@ export class TranslatedFeed implements Feed {
   }
 }
 
+/** Whether a client has got something of the answer with this event: from here on an error can have no status. */
+function isContent(event: NeutralEvent): boolean {
+  switch (event.t) {
+    case "text":
+    case "reasoning":
+    case "refusal":
+    case "arguments":
+    case "finish":
+    case "end":
+      return true;
+    case "part_start":
+      return event.part.kind === "tool_call" || event.part.kind === "native";
+    case "start":
+    case "usage":
+    case "opaque":
+    case "citation":
+    case "part_end":
+    case "keepalive":
+    case "native":
+    case "error":
+      return false;
+    default:
+      return event satisfies never;
+  }
+}
+
 /** An event that never ends is passed on in pieces from here on. */
 const MAX_HELD_BYTES = 64 * 1024;
+
+const MAX_OPENING_PIECES = 64;
+
+interface Probe {
+  sse: SseReader;
+  decoder: StreamDecoder;
+}
 
 /**
  * The upstream's bytes as they are, handed on by whole events, so that a keep-alive or an error event can stand between
@@ -344,9 +360,13 @@ export class PassFeed implements Feed {
   readonly #source: Source;
   readonly #format: Format;
   readonly #requestId: string;
-  readonly #earlyFailure: (events: readonly SseEvent[]) => Failure | undefined;
-  #opening: Promise<Failure | undefined> | undefined;
-  #first: Uint8Array | undefined;
+  /** Reads the first events, until one has content. */
+  #probe: Probe | undefined;
+  #stepping: Promise<void> | undefined;
+  /** What was read and not yet handed out. */
+  #out: Uint8Array[] = [];
+  /** A failure that came before any content. */
+  #early: Failure | undefined;
   #held = new Uint8Array(0);
   /** Part of an event is already out: nothing may be written before its end. */
   #isMidEvent = false;
@@ -355,42 +375,61 @@ export class PassFeed implements Feed {
   #failed: Failure | undefined;
   failure: Failure | undefined;
 
-  /** `earlyFailure` reads an error out of a stream's first events, if they are one. */
   constructor(
     body: ReadableStream<Uint8Array>,
     abort: AbortController,
     format: Format,
     requestId: string,
-    earlyFailure: (events: readonly SseEvent[]) => Failure | undefined,
+    decoder: StreamDecoder,
   ) {
     this.#source = new Source(body, abort);
     this.#format = format;
     this.#requestId = requestId;
-    this.#earlyFailure = earlyFailure;
+    this.#probe = { sse: new SseReader(), decoder };
   }
 
-  open(): Promise<Failure | undefined> {
-    return this.#opening ??= this.#untilFirst();
-  }
-
-  async #untilFirst(): Promise<Failure | undefined> {
-    const first = await this.#step();
-    this.#first = first;
-    if (first === undefined || !bufferOf(first).includes("error")) return undefined;
-    const reader = new SseReader();
-    const failure = this.#earlyFailure([...reader.feed(first), ...reader.end()]);
-    if (failure !== undefined) this.close();
-    return failure;
+  /** An error among the opening events is a failure of its own, as if the upstream had said it by its status. */
+  async open(): Promise<Failure | undefined> {
+    while (this.#probe !== undefined && !this.#done) await this.#advance();
+    return this.#early;
   }
 
   async next(): Promise<Uint8Array | undefined> {
-    await this.open();
-    const first = this.#first;
-    if (first !== undefined) {
-      this.#first = undefined;
-      return first;
+    this.#probe = undefined;
+    for (;;) {
+      if (this.#out.length > 0) return this.#flush();
+      if (this.#done) return undefined;
+      await this.#advance();
     }
-    return this.#step();
+  }
+
+  #flush(): Uint8Array | undefined {
+    const out = this.#out;
+    this.#out = [];
+    return out.length === 1 ? out[0] : joinBytes(out);
+  }
+
+  /** One read at a time, whoever asks: `next` may come while `open` is still waiting. */
+  #advance(): Promise<void> {
+    return this.#stepping ??= this.#step().finally(() => this.#stepping = undefined);
+  }
+
+  #look(bytes: Uint8Array): void {
+    if (this.#probe === undefined) return;
+    // Opening events are small: what is larger is content of a kind that the decoder doesn't know.
+    if (this.#isMidEvent || this.#out.length > MAX_OPENING_PIECES) this.#probe = undefined;
+    else this.#decodeOpening(this.#probe, bytes);
+  }
+
+  #decodeOpening({ sse, decoder }: Probe, bytes: Uint8Array): void {
+    for (const event of sse.feed(bytes)) {
+      for (const neutral of decoder.decode(event)) {
+        if (neutral.t === "error") this.#early ??= neutral.failure;
+        else if (!isContent(neutral)) continue;
+        this.#probe = undefined;
+        return;
+      }
+    }
   }
 
   keepalive(): Uint8Array | undefined {
@@ -411,14 +450,15 @@ export class PassFeed implements Feed {
     this.#source.close();
   }
 
-  async #step(): Promise<Uint8Array | undefined> {
-    while (!this.#done) {
-      const chunk = await this.#source.read();
-      if (!(chunk instanceof Uint8Array)) return this.#end(this.#failed ?? chunk);
-      const events = this.#upToBoundary(chunk);
-      if (events !== undefined) return events;
-    }
-    return undefined;
+  async #step(): Promise<void> {
+    const chunk = this.#hasEnded ? await within(this.#source.read(), AFTER_FINISH_MS) : await this.#source.read();
+    if (this.#done) return;
+    const bytes = chunk instanceof Uint8Array
+      ? this.#upToBoundary(chunk)
+      : this.#end(this.#failed ?? (chunk === TIMED_OUT ? undefined : chunk));
+    if (bytes === undefined) return;
+    this.#out.push(bytes);
+    this.#look(bytes);
   }
 
   /** The bytes that may go out now; the rest is held. */

@@ -1,6 +1,7 @@
 /** One attempt at an upstream: URL, credentials, timeouts, fetch; and what is read of its answer. */
 import { TIMED_OUT, within } from "./base/clock.ts";
 import { fail, type Failure, type Result, success } from "./base/failure.ts";
+import { PLAIN_ANSWERS } from "./base/runtime.ts";
 import { redact, type Secret } from "./base/secret.ts";
 import type { Provider } from "./config.ts";
 import type { Format } from "./format.ts";
@@ -41,8 +42,7 @@ function fetchFrom(attempt: Attempt, signal: AbortSignal): Promise<Response> {
     method: "POST",
     headers: {
       "content-type": "application/json",
-      // An upstream's compressed stream would reach the client in lumps.
-      "accept-encoding": "identity",
+      ...PLAIN_ANSWERS,
       "user-agent": "trivium",
       ...attempt.headers,
       ...provider.headers,

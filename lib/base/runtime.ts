@@ -53,6 +53,14 @@ interface DenoLike {
 
 const { Bun: bun, Deno: deno } = globalThis as { Bun?: BunLike; Deno?: DenoLike };
 
+/**
+ * Asks for answers that are not compressed: a compressed stream reaches the client in lumps. Deno stops unpacking once
+ * the header is set, and some upstreams compress whatever is asked for: there it stays unset.
+ */
+export const PLAIN_ANSWERS: Readonly<Record<string, string>> = bun === undefined
+  ? {}
+  : { "accept-encoding": "identity" };
+
 export const RUNTIME: "bun" | "deno" = bun === undefined ? "deno" : "bun";
 
 /** The gateway answers bodies that are too large itself, in the caller's own format; the runtime must not. */

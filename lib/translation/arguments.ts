@@ -5,6 +5,7 @@
 import { isObject, type JsonObject } from "../base/fields.ts";
 import { parseJson } from "../base/json.ts";
 import type { Losses } from "../format.ts";
+import type { Tool } from "../neutral.ts";
 
 /** String to object. What isn't an object is wrapped, and said; nothing is thrown away. */
 export function argumentsObject(text: string, losses: Losses, path: string): JsonObject {
@@ -44,3 +45,14 @@ export const CUSTOM_TOOL_SCHEMA: JsonObject = {
   required: ["input"],
   additionalProperties: false,
 };
+
+/**
+ * The description of a custom tool that is sent as a function: its own, then its grammar in words, which binds no one.
+ * Undefined where there is nothing to say.
+ */
+export function customDescription(tool: Tool): string | undefined {
+  const { description, grammar } = tool;
+  if (grammar?.["definition"] === undefined) return description;
+  const words = `The input must follow this grammar (${String(grammar["syntax"])}):\n${String(grammar["definition"])}`;
+  return description === undefined ? words : `${description}\n\n${words}`;
+}

@@ -12,8 +12,6 @@ export interface NameRules {
   maxLength: number;
   /** Whether the target knows namespaces; else they are flattened. */
   namespaces: boolean;
-  /** Whether the target knows custom tools; else they become functions of `{input: string}`. */
-  customTools: boolean;
 }
 
 /** Names for the target, made once per request from its tools and from the calls in its history. */

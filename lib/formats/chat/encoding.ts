@@ -14,9 +14,14 @@ export interface Encoding {
   isOwn: boolean;
   /** One of OpenAI's own models, which take every field of OpenAI's API; compatible servers may refuse them. */
   isOpenAi: boolean;
+  /** Custom tools go as they are; compatible servers and older models know functions alone. */
+  takesCustomTools: boolean;
   /** The parts that carry a cache mark in the end, with its time to live. */
   marks: ReadonlyMap<Part, { ttl?: string }>;
 }
+
+/** Custom tools came with GPT-5. */
+const CUSTOM_TOOL_MODELS = /gpt-(?:[5-9]|\d\d)/;
 
 export function newEncoding(
   request: NeutralRequest,
@@ -24,14 +29,17 @@ export function newEncoding(
   losses: Losses,
   names: ToolNames,
 ): Omit<Encoding, "marks"> {
+  const isOwn = request.origin === "chat";
+  const isOpenAi = target.family === "openai" && target.capabilities.thinking !== "unknown";
   return {
     request,
     target,
     losses,
     faults: new Faults(),
     names,
-    isOwn: request.origin === "chat",
-    isOpenAi: target.family === "openai" && target.capabilities.thinking !== "unknown",
+    isOwn,
+    isOpenAi,
+    takesCustomTools: isOwn || (isOpenAi && CUSTOM_TOOL_MODELS.test(target.model)),
   };
 }
 

@@ -185,7 +185,7 @@ function idOf(id: string, { target, isOwn }: Encoding): string {
 function encodeCall(part: ToolCallPart, encoding: Encoding): JsonObject {
   const name = encoding.names.toTarget(part.name, part.namespace);
   const id = idOf(part.id, encoding);
-  const call = part.toolKind === "custom" && encoding.target.family === "openai"
+  const call = part.toolKind === "custom" && encoding.takesCustomTools
     ? { id, type: "custom", custom: { name, input: part.arguments } }
     : { id, type: "function", function: { name, arguments: argumentsOf(part, encoding) } };
   return extraOf({ ...call, ...thoughtSignature(part, encoding) }, part.extra, pathOf(part), encoding);

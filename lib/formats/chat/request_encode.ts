@@ -19,11 +19,7 @@ const MAX_USER_ID = 64;
 const MAX_STOPS = 4;
 
 export function encodeRequest(request: NeutralRequest, target: Target, losses: Losses): Result<EncodedRequest> {
-  const names = toolNames(request, {
-    maxLength: MAX_NAME,
-    namespaces: false,
-    customTools: target.family === "openai",
-  });
+  const names = toolNames(request, { maxLength: MAX_NAME, namespaces: false });
   if (!names.ok) return names;
   const begun = newEncoding(request, target, losses, names.value);
   const encoding: Encoding = { ...begun, marks: cacheMarks(begun) };

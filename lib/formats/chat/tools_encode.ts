@@ -2,7 +2,7 @@
 import { unsupported } from "../../base/failure.ts";
 import type { JsonObject } from "../../base/fields.ts";
 import type { Tool, ToolChoice, WebSearch } from "../../neutral.ts";
-import { CUSTOM_TOOL_SCHEMA } from "../../translation/arguments.ts";
+import { CUSTOM_TOOL_SCHEMA, customDescription } from "../../translation/arguments.ts";
 import { isStrictSchema, objectSchema } from "../../translation/schema.ts";
 import { type Encoding, lose, nameOf } from "./encoding.ts";
 import { defined, withExtra } from "./wire.ts";
@@ -78,22 +78,19 @@ function strictness(tool: Tool, { isOwn, losses }: Encoding): boolean | undefine
   return false;
 }
 
-function customTool(tool: Tool, { names, target, losses }: Encoding): JsonObject {
+function customTool(tool: Tool, { names, takesCustomTools, losses }: Encoding): JsonObject {
   const name = names.toTarget(tool.name, tool.namespace);
-  if (target.family === "openai") {
+  if (takesCustomTools) {
     return {
       type: "custom",
       custom: { name, ...defined({ description: tool.description, format: nested(tool.grammar) }) },
     };
   }
-  const grammar = tool.grammar?.["definition"];
-  if (typeof grammar === "string") losses.add(`${pathOf(tool)}.format`, "the grammar doesn't bind: it is described");
-  const description = [tool.description, typeof grammar === "string" ? `Grammar of the input:\n${grammar}` : undefined]
-    .filter((text) => text !== undefined).join("\n\n");
-  return {
-    type: "function",
-    function: { name, ...(description === "" ? {} : { description }), parameters: CUSTOM_TOOL_SCHEMA },
-  };
+  if (tool.grammar?.["definition"] !== undefined) {
+    losses.add(`${pathOf(tool)}.format`, "emulated: the grammar is described, not enforced");
+  }
+  const description = defined({ description: customDescription(tool) });
+  return { type: "function", function: { name, ...description, parameters: CUSTOM_TOOL_SCHEMA } };
 }
 
 /** This format nests a grammar once more than the neutral form does. */
@@ -170,8 +167,8 @@ function requiredWord({ target }: Encoding): string {
   return target.flags.has("tool_choice_any") ? "any" : "required";
 }
 
-function named(name: string, toolKind: "function" | "custom", { names, target }: Encoding): JsonObject {
-  const kind = target.family === "openai" ? toolKind : "function";
+function named(name: string, toolKind: "function" | "custom", { names, takesCustomTools }: Encoding): JsonObject {
+  const kind = takesCustomTools ? toolKind : "function";
   return { type: kind, [kind]: { name: names.toTarget(name) } };
 }
 

@@ -41,7 +41,7 @@ export function encodeRequest(request: NeutralRequest, target: Target, losses: L
   });
 }
 
-const NAME_RULES = { maxLength: 64, namespaces: false, customTools: false };
+const NAME_RULES = { maxLength: 64, namespaces: false };
 const SAME_NAMES: ToolNames = { toTarget: (name) => name, restore: new Map() };
 
 function refusalOf(request: NeutralRequest): Failure | undefined {

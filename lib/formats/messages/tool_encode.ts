@@ -2,7 +2,7 @@
 import { unsupported } from "../../base/failure.ts";
 import type { JsonObject } from "../../base/fields.ts";
 import type { NeutralRequest, Tool, ToolCallPart } from "../../neutral.ts";
-import { CUSTOM_TOOL_SCHEMA } from "../../translation/arguments.ts";
+import { CUSTOM_TOOL_SCHEMA, customDescription } from "../../translation/arguments.ts";
 import { constrainedSchema, isStrictSchema, objectSchema } from "../../translation/schema.ts";
 import { setMark } from "./block_encode.ts";
 import { clientName, type Encoding, refuse } from "./encoding.ts";
@@ -104,22 +104,16 @@ function loadedNow(tool: Tool, path: string, encoding: Encoding): undefined {
 }
 
 function customTool(tool: Tool, path: string, encoding: Encoding): JsonObject {
-  const words = [tool.description, grammarText(tool)].filter((text) => text !== undefined);
-  if (tool.grammar !== undefined) {
+  const description = customDescription(tool);
+  if (tool.grammar?.["definition"] !== undefined) {
     encoding.losses.add(`${path}.format`, "emulated: the grammar is described, not enforced");
   }
   if (tool.deferLoading === true) loadedNow(tool, path, encoding);
   return {
     name: encoding.names.toTarget(tool.name, tool.namespace),
-    ...(words.length === 0 ? {} : { description: words.join("\n\n") }),
+    ...(description === undefined ? {} : { description }),
     input_schema: CUSTOM_TOOL_SCHEMA,
   };
-}
-
-function grammarText(tool: Tool): string | undefined {
-  if (tool.grammar === undefined) return undefined;
-  const { syntax, definition } = tool.grammar;
-  return `The input must follow this grammar (${String(syntax)}):\n${String(definition)}`;
 }
 
 /** A tool of another format: web search has a partner here, the rest has none. */

@@ -203,7 +203,8 @@ function kindOfWords(status: number, told: Told): FailureKind | undefined {
   }
   if (status < 500 && status !== 429 && BAD_KEY.test(message)) return "upstream_auth";
   if (status < 500 && status !== 429 && isContextOverflow(`${code} ${type} ${message}`)) return "context_length";
-  return KINDS_OF_WORDS.get(code) ?? (status < 400 ? KINDS_OF_WORDS.get(type) : undefined);
+  const telling = KINDS_OF_WORDS.get(code) ?? KINDS_OF_WORDS.get(type);
+  return telling ?? (status < 400 || status >= 500 ? VAGUE.get(code) ?? VAGUE.get(type) : undefined);
 }
 
 const BAD_KEY = /(?:incorrect|invalid|missing) api key|api key (?:is )?(?:not valid|invalid|incorrect)/i;
@@ -215,14 +216,18 @@ const KINDS_OF_WORDS: ReadonlyMap<string, FailureKind> = new Map([
   ["content_filter", "content_policy"],
   ["model_not_found", "not_found"],
   ["not_found_error", "not_found"],
-  ["invalid_prompt", "invalid_request"],
-  ["invalid_request_error", "invalid_request"],
   ["server_overloaded", "overloaded"],
   ["overloaded_error", "overloaded"],
   ["overloaded", "overloaded"],
   ["permission_error", "permission"],
   ["permission_denied", "permission"],
   ["timeout", "timeout"],
+]);
+
+/** Words that say less than a status does. */
+const VAGUE: ReadonlyMap<string, FailureKind> = new Map([
+  ["invalid_prompt", "invalid_request"],
+  ["invalid_request_error", "invalid_request"],
 ]);
 
 function kindOfStatus(status: number): FailureKind {

@@ -115,9 +115,9 @@ export function callPrefix(part: ToolCallPart): string {
   return part.toolKind === "custom" ? "ctc_" : "fc_";
 }
 
-/** A call without arguments is `{}`: clients parse it. */
+/** A call without arguments is `{}`: clients parse it. What was sent of it already stays: deltas add up to the whole. */
 export function wholeArguments(part: ToolCallPart, text: string): string {
-  return part.toolKind === "function" && text.trim() === "" ? "{}" : text;
+  return part.toolKind === "function" && text.trim() === "" ? `${text}{}` : text;
 }
 
 export function compactionItem(id: string, opaques: readonly Opaque[]): JsonObject {

@@ -270,7 +270,8 @@ function* endArguments(state: FrameState, part: ToolCallPart, text: string): Gen
   const place = { item_id: state.item?.id, output_index: state.output.length };
   const whole = wholeArguments(part, text);
   // Clients that add up deltas must come to the same end.
-  if (whole !== text) yield frame(state, argumentsEvent(part, "delta"), { ...place, delta: whole });
+  const rest = whole.slice(text.length);
+  if (rest !== "") yield frame(state, argumentsEvent(part, "delta"), { ...place, delta: rest });
   const members = part.toolKind === "custom" ? { input: whole } : { name: part.name, arguments: whole };
   yield frame(state, argumentsEvent(part, "done"), { ...place, ...members });
 }

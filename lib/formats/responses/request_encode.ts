@@ -23,7 +23,7 @@ import {
 
 /** Fails where the answer would be wrong without what can't be carried, and where two tools get one name. */
 export function encodeRequest(request: NeutralRequest, target: Target, losses: Losses): Result<EncodedRequest> {
-  const names = toolNames(request, { maxLength: MAX_NAME, namespaces: true, customTools: true });
+  const names = toolNames(request, { maxLength: MAX_NAME, namespaces: true });
   if (!names.ok) return names;
   const encoding: Encoding = {
     request,

@@ -146,8 +146,9 @@ function newState(answer: Answer): OutputState {
   return { answer, items: [], message: undefined, textLength: 0 };
 }
 
-function encodeOutput(parts: readonly Part[], outcome: Outcome, answer: Answer): JsonObject[] {
+function encodeOutput(all: readonly Part[], outcome: Outcome, answer: Answer): JsonObject[] {
   const state = newState(answer);
+  const parts = all.filter((part) => !saysNothing(part));
   for (const [index, part] of parts.entries()) {
     const previous = parts[index - 1];
     const joins = part.kind === "reasoning" && previous?.kind === "reasoning" && part.item !== undefined &&
@@ -155,12 +156,14 @@ function encodeOutput(parts: readonly Part[], outcome: Outcome, answer: Answer):
     // A reasoning item's first part has brought its others along.
     if (!joins) addPart(state, part, parts.slice(index));
   }
-  const last = parts.at(-1);
-  // What is native has a status of its own, and reasoning has none.
-  const isCut = outcome.status === "incomplete" && last?.kind !== "native" && last?.kind !== "reasoning";
-  if (isCut && state.items.length > 0) state.items.push({ ...state.items.pop(), status: "incomplete" });
+  const last = state.items.at(-1);
+  // Reasoning has no status, and what is built-in has its own.
+  const isCut = outcome.status === "incomplete" && STATUS_IS_OURS.has(String(last?.["type"]));
+  if (isCut) state.items.push({ ...state.items.pop(), status: "incomplete" });
   return state.items;
 }
+
+const STATUS_IS_OURS: ReadonlySet<string> = new Set(["message", "function_call", "custom_tool_call"]);
 
 function addPart(state: OutputState, part: Part, rest: readonly Part[]): void {
   switch (part.kind) {

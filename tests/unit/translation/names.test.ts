@@ -5,9 +5,9 @@ import type { NeutralRequest, Tool } from "../../../lib/neutral.ts";
 import { type NameRules, type ToolNames, toolNames } from "../../../lib/translation/names.ts";
 import { call, message, request } from "../../support/neutral.ts";
 
-const CHAT: NameRules = { maxLength: 64, namespaces: false, customTools: true };
-const MESSAGES: NameRules = { maxLength: 128, namespaces: false, customTools: false };
-const RESPONSES: NameRules = { maxLength: 64, namespaces: true, customTools: true };
+const CHAT: NameRules = { maxLength: 64, namespaces: false };
+const MESSAGES: NameRules = { maxLength: 128, namespaces: false };
+const RESPONSES: NameRules = { maxLength: 64, namespaces: true };
 
 function tool(name: string, parts: Partial<Tool> = {}): Tool {
   return { kind: "function", name, ...parts };
@@ -65,7 +65,6 @@ describe("toolNames", () => {
       name: "apply_patch",
       toolKind: "custom",
     });
-    assert.equal(names(request({ tools }), CHAT).restore.size, 0);
   });
 
   test("two tools that end up with one name are refused, by the second one's path", () => {

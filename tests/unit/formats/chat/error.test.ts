@@ -121,6 +121,7 @@ describe("an upstream's error", () => {
       { error: { message: "Provider returned error", metadata: { raw: "busy" } } },
       "Provider returned error: busy",
     ],
+    ["OpenRouter, too long", { error: { message: "m", metadata: { raw: "x".repeat(501) } } }, "m"],
     ["white space before", '\n  {"error":{"message":"m"}}', "m"],
     ["a line of text", "upstream connect error\n", "upstream connect error"],
     ["a page", "<html><body>Bad gateway</body></html>", "The upstream answered with status 500 and a page of HTML"],

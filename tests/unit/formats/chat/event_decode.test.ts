@@ -305,6 +305,25 @@ describe("tool calls", () => {
     );
   });
 
+  test("no index, but the id on every fragment", () => {
+    assert.deepEqual(
+      calls([
+        call(fn(undefined, "a", "f", '{"x"')),
+        call(fn(undefined, "b", "g", '{"y"')),
+        call(fn(undefined, "a", undefined, ":1}")),
+        call(fn(undefined, "b", undefined, ":2}")),
+        finishChunk("stop"),
+      ]),
+      [["f", '{"x":1}'], ["g", '{"y":2}']],
+    );
+  });
+
+  test("an id that comes after its call has begun is that call's, with a name it is another's", () => {
+    const first = call(fn(0, undefined, "f", '{"x"'));
+    assert.deepEqual(calls([first, call(fn(0, "late", undefined, ":1}")), finishChunk("stop")]), [["f", '{"x":1}']]);
+    assert.deepEqual(calls([first, call(fn(0, "b", "g", "{}")), finishChunk("length")]), [["f", '{"x"'], ["g", "{}"]]);
+  });
+
   test("index 0 for all, but new ids (case 5)", () => {
     const list = [
       call(fn(0, "a", "f", '{"x":1}')),
@@ -706,6 +725,12 @@ describe("errors within a stream", () => {
       assert.deepEqual([failure.kind, failure.message], [kind, message]);
     });
   }
+
+  test("within one of several choices: nothing of the others comes after it", () => {
+    const both = chunk(undefined);
+    both["choices"] = [{ index: 0, error: { message: "m" } }, { index: 1, delta: { content: "a" } }];
+    assert.deepEqual(events([both]).map((event) => event.t), ["start", "error"]);
+  });
 
   test("beside choices, after the finish: OpenRouter", () => {
     const error = { ...chunk({ content: "" }), error: { code: 400, message: "Token limit reached" } };

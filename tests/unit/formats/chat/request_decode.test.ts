@@ -402,6 +402,15 @@ describe("assistant messages", () => {
     ]);
   });
 
+  test("a string beside entries that hold no text is their text", () => {
+    const data = { type: "reasoning.encrypted", data: "d", index: 0 };
+    const texts = (format: string) =>
+      turn({ content: "4", reasoning: "hm", reasoning_details: [{ ...data, format }] })[1]?.parts
+        .map((part) => part.kind === "reasoning" ? [part.form, part.text] : [part.kind]);
+    assert.deepEqual(texts("openai-responses-v1"), [["summary", "hm"], ["text"]]);
+    assert.deepEqual(texts("anthropic-claude-v1"), [["full", "hm"], ["redacted", ""], ["text"]]);
+  });
+
   test("a stream's entries, kept as they came, are one block; two signatures are two", () => {
     const entry = (index: number, members: Record<string, unknown>) => ({
       type: "reasoning.text",

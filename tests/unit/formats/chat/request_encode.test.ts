@@ -261,6 +261,7 @@ describe("parts", () => {
     ["a document by URL", { kind: "document", source: { type: "url", url: "https://e.com/a.pdf" }, path: "p" }],
     ["an image by file id", { kind: "image", source: { type: "file", id: "file_1" }, path: "p" }],
     ["another maker's file", { kind: "document", source: { type: "file", id: "file_1" }, path: "p" }],
+    ["audio by URL", { kind: "audio", source: { type: "url", url: "https://e.com/a.mp3" }, path: "p" }],
     ["video", { kind: "video", source: { type: "url", url: "https://e.com/a.mp4" }, path: "p" }],
   ];
   for (const [name, value] of impossible) {
@@ -372,7 +373,7 @@ describe("tools", () => {
     assert.deepEqual(out.losses, ["tools[2].strict"]);
   });
 
-  test("custom tools: native for OpenAI's family, functions elsewhere (case 36)", () => {
+  test("custom tools: native for OpenAI's models that know them, functions elsewhere (case 36)", () => {
     const grammar = { type: "grammar", syntax: "lark", definition: "start: A" };
     const request = foreign({
       origin: "responses",
@@ -384,7 +385,7 @@ describe("tools", () => {
         user(result("c", [text("1")])),
       ],
     });
-    const native = encoded(request);
+    const native = encoded(request, target({ model: "gpt-5.1" }));
     assert.deepEqual(native.body["tools"], [{
       type: "custom",
       custom: {
@@ -394,10 +395,9 @@ describe("tools", () => {
       },
     }]);
     assert.deepEqual(native.body["tool_choice"], { type: "custom", custom: { name: "patch" } });
-    assert.equal(native.restore.size, 0);
-    const emulated = encoded(request, target({ family: "lab" }));
+    const emulated = encoded(request, target({ model: "small-1" }));
     const [tool] = emulated.body["tools"] as { function: JsonObject }[];
-    assert.equal(tool?.function["description"], "d\n\nGrammar of the input:\nstart: A");
+    assert.equal(tool?.function["description"], "d\n\nThe input must follow this grammar (lark):\nstart: A");
     assert.deepEqual(emulated.body["tool_choice"], { type: "function", function: { name: "patch" } });
     assert.deepEqual(emulated.losses, ["tools[0].format"]);
     assert.deepEqual(emulated.restore.get("patch"), { name: "patch", toolKind: "custom" });
@@ -569,6 +569,11 @@ describe("model classes", () => {
     const tools = [{ kind: "function" as const, name: "f" }];
     const off = encoded(foreign({ stopSequences: ["END"], tools }), to);
     assert.deepEqual([off.emulateStop, off.losses], [undefined, ["stopSequences"]]);
+  });
+
+  test("logprobs without alternatives", () => {
+    const out = body({ logprobs: { top: 0 } });
+    assert.deepEqual([out["logprobs"], "top_logprobs" in out], [true, false]);
   });
 
   test("four stop sequences at most", () => {

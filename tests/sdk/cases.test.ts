@@ -14,10 +14,9 @@ import {
   type Stage,
   startStage,
 } from "../support/pairs.ts";
-import { type Block, pieces, said } from "../support/said.ts";
+import { type Block, said } from "../support/said.ts";
 import { type FormatName, readTold } from "../support/told.ts";
-import { json, type Reply, sse } from "../support/upstream.ts";
-import { chatBody, chatFrames } from "../support/wire_chat.ts";
+import type { Reply } from "../support/upstream.ts";
 
 let stage: Stage;
 beforeAll(async () => {

@@ -204,7 +204,8 @@ function kindOfWords(status: number, told: Told): FailureKind | undefined {
   if (status < 500 && status !== 429 && BAD_KEY.test(message)) return "upstream_auth";
   if (status < 500 && status !== 429 && isContextOverflow(`${code} ${type} ${message}`)) return "context_length";
   const telling = KINDS_OF_WORDS.get(code) ?? KINDS_OF_WORDS.get(type);
-  return telling ?? (status < 400 || status >= 500 ? VAGUE.get(code) ?? VAGUE.get(type) : undefined);
+  // 502 is also what an error in an answer of status 200 is taken for.
+  return telling ?? (status < 400 || status === 502 ? VAGUE.get(code) ?? VAGUE.get(type) : undefined);
 }
 
 const BAD_KEY = /(?:incorrect|invalid|missing) api key|api key (?:is )?(?:not valid|invalid|incorrect)/i;

@@ -16,7 +16,8 @@ import {
 } from "../support/pairs.ts";
 import { type Block, said } from "../support/said.ts";
 import { type FormatName, readTold } from "../support/told.ts";
-import type { Reply } from "../support/upstream.ts";
+import { json, type Reply, sse } from "../support/upstream.ts";
+import { chatBody } from "../support/wire_chat.ts";
 
 let stage: Stage;
 beforeAll(async () => {

@@ -1,10 +1,11 @@
 /** `POST /v1/messages/count_tokens`: the upstream's own count where it has one, else an estimate that says so; never 404. */
 import { isObject, type JsonObject } from "./base/fields.ts";
-import { parseJson, replaceAt } from "./base/json.ts";
+import { parseJson } from "./base/json.ts";
 import { type Failure, invalid } from "./base/failure.ts";
 import { readBody, TOO_LARGE } from "./base/body.ts";
 import { Losses } from "./format.ts";
-import { type Call, type Relayed, targetOf } from "./relay.ts";
+import { type Call, passedBody, targetOf } from "./plan.ts";
+import type { Relayed } from "./reply.ts";
 import type { Route } from "./router.ts";
 import { estimateInputTokens } from "./translation/estimate.ts";
 import { send, withoutSecrets } from "./upstream.ts";
@@ -19,16 +20,13 @@ export async function countTokens(call: Call, route: Route): Promise<Relayed> {
 
 /** The upstream's answer, or its verdict on the request; undefined where it has none: then we estimate. */
 async function counted(call: Call, route: Route): Promise<Relayed | undefined> {
-  const span = call.members.get("model");
-  const body = span === undefined || call.model === route.model
-    ? call.bytes
-    : replaceAt(call.bytes, span, JSON.stringify(route.model));
+  const target = targetOf(route, call.client);
   const sent = await send({
     provider: route.provider,
     format: call.client,
     path: `${call.client.path}/count_tokens`,
-    headers: { ...call.client.passedHeaders(call.headers, targetOf(route, call.client)), accept: "application/json" },
-    body,
+    headers: { ...call.client.passedHeaders(call.headers, target), accept: "application/json" },
+    body: passedBody(call, call.client, target, new Losses()),
     signal: call.abort.signal,
     firstByteMs: Math.min(call.config.timeouts.firstByteMs, MAX_WAIT_MS),
   });

@@ -6,7 +6,7 @@ import { Buffer } from "node:buffer";
 import { TIMED_OUT, within } from "./base/clock.ts";
 import { cutOff, type Failure, protocolFault } from "./base/failure.ts";
 import { joinBytes, type SseEvent, SseOverflow, SseReader } from "./base/sse.ts";
-import type { Answer, Format, StreamDecoder, StreamEncoder } from "./format.ts";
+import type { Format, StreamDecoder, StreamEncoder } from "./format.ts";
 import type { NeutralEvent, Usage } from "./neutral.ts";
 import { tokensOfBytes, utf8Length } from "./translation/estimate.ts";
 import type { Stage } from "./translation/stage.ts";
@@ -150,7 +150,8 @@ export interface Translation {
   decoder: StreamDecoder;
   stages: readonly Stage[];
   encoder: StreamEncoder;
-  answer: Answer;
+  /** For answers whose upstream counts nothing. */
+  estimatedInputTokens: number;
   /** Set by a stop sequence cutter: the answer is over though the upstream goes on. */
   isStopped?: () => boolean;
 }
@@ -306,7 +307,7 @@ export class TranslatedFeed implements Feed {
 
   #estimate(): Usage {
     return {
-      inputTokens: this.#translation.answer.estimatedInputTokens,
+      inputTokens: this.#translation.estimatedInputTokens,
       cacheReadTokens: 0,
       cacheWriteTokens: 0,
       outputTokens: this.#outputBytes === 0 ? 0 : tokensOfBytes(this.#outputBytes),
@@ -565,4 +566,35 @@ export class LateFeed implements Feed {
     this.abort.abort();
     this.#feed?.close();
   }
+}
+
+/** A body that is already whole, for a stream that had to begin before it came. */
+export class WholeFeed implements Feed {
+  readonly failure = undefined;
+  #body: Uint8Array | undefined;
+
+  constructor(body: Uint8Array | string) {
+    this.#body = typeof body === "string" ? new TextEncoder().encode(body) : body;
+  }
+
+  open(): Promise<undefined> {
+    return Promise.resolve(undefined);
+  }
+
+  next(): Promise<Uint8Array | undefined> {
+    const body = this.#body;
+    this.#body = undefined;
+    return Promise.resolve(body);
+  }
+
+  keepalive(): undefined {
+    return undefined;
+  }
+
+  silentMs(): number {
+    return 0;
+  }
+
+  fail(): void {}
+  close(): void {}
 }

@@ -26,6 +26,8 @@ const ROOMS = [
   "metrics.ts",
   "upstream.ts",
   "stream.ts",
+  "plan.ts",
+  "reply.ts",
   "relay.ts",
   "count.ts",
   "admin.ts",
@@ -92,7 +94,7 @@ test("only base/runtime.ts names Bun or Deno, and only two packages are imported
 });
 
 test("wire formats and providers are named in their own rooms alone", () => {
-  const logic = ["relay.ts", "stream.ts", "upstream.ts", "router.ts"];
+  const logic = ["plan.ts", "reply.ts", "relay.ts", "stream.ts", "upstream.ts", "router.ts"];
   const wrong = files.filter(({ path, text }) =>
     logic.includes(path) && /===\s*"(?:chat|messages|responses|openai|anthropic)"/.test(text)
   );

@@ -1,0 +1,143 @@
+/** From what became of an upstream's answer to the client's response: status, headers, body or stream. */
+import { TIMED_OUT, within } from "./base/clock.ts";
+import type { Failure } from "./base/failure.ts";
+import type { Format, Losses } from "./format.ts";
+import type { Call } from "./plan.ts";
+import type { Route } from "./router.ts";
+import { bodyOf, type Feed, LateFeed, WholeFeed } from "./stream.ts";
+
+/** An answer that has come, as far as it decides the client's status. */
+export type Arrived =
+  | { failure: Failure; upstream?: Response; errorText?: string }
+  | { feed: Feed; upstream: Response }
+  | { body: Uint8Array<ArrayBuffer> | string; upstream: Response; isEstimated?: boolean };
+
+/** What became of a call; `done` resolves once its last byte is out or its client has left. */
+export interface Relayed {
+  response: Response;
+  format: Format;
+  losses: Losses;
+  done: Promise<Outcome>;
+}
+
+export interface Outcome {
+  /** The client did not stay to the end. */
+  left: boolean;
+  failure?: Failure;
+}
+
+/** What replies to a call need beside the answer. */
+export interface ReplyContext {
+  call: Call;
+  route: Route;
+  /** The upstream's. */
+  format: Format;
+  losses: Losses;
+}
+
+const EVENT_STREAM = "text/event-stream; charset=utf-8";
+
+/** Waits for the answer, but not forever: a stream that takes long is accepted and kept alive meanwhile. */
+export async function replyWith(context: ReplyContext, arriving: Promise<Arrived>): Promise<Relayed> {
+  const { call } = context;
+  if (!call.stream) return settle(context, await arriving);
+  const arrived = await within(arriving, call.config.timeouts.keepaliveMs);
+  if (arrived !== TIMED_OUT) return settle(context, arrived);
+  const opening = arriving.then((late): Feed | Failure =>
+    "failure" in late ? late.failure : "feed" in late ? late.feed : new WholeFeed(late.body)
+  );
+  return streamReply(context, new LateFeed(opening, call.client, call.requestId, call.abort));
+}
+
+function settle(context: ReplyContext, arrived: Arrived): Relayed {
+  if ("failure" in arrived) return failureReply(context, arrived.failure, arrived.upstream, arrived.errorText);
+  if ("feed" in arrived) return streamReply(context, arrived.feed, arrived.upstream);
+  const headers = replyHeaders(context, arrived.upstream);
+  headers.set("content-type", context.call.stream ? EVENT_STREAM : "application/json");
+  if (arrived.isEstimated === true) headers.set("x-trivium-usage", "estimated");
+  return relayed(context, new Response(arrived.body, { headers }), Promise.resolve({ left: false }));
+}
+
+function streamReply(context: ReplyContext, feed: Feed, upstream?: Response): Relayed {
+  const { keepaliveMs, idleMs } = context.call.config.timeouts;
+  const headers = replyHeaders(context, upstream);
+  headers.set("content-type", EVENT_STREAM);
+  headers.set("cache-control", "no-cache");
+  headers.set("x-accel-buffering", "no");
+  let ended: (outcome: Outcome) => void = () => {};
+  const done = new Promise<Outcome>((resolve) => ended = resolve);
+  const body = bodyOf(feed, { keepaliveMs, idleMs }, (left) => {
+    const { failure } = feed;
+    ended(failure === undefined ? { left } : { left, failure });
+  });
+  return relayed(context, new Response(body, { headers }), done);
+}
+
+/** `errorText`: the upstream's own words, which pass with its own status. */
+export function failureReply(
+  context: ReplyContext,
+  failure: Failure,
+  upstream?: Response,
+  errorText?: string,
+): Relayed {
+  const { call } = context;
+  call.abort.abort();
+  const made = call.client.encodeError(exposed(failure, call), call.requestId);
+  const status = errorText === undefined ? made.status : upstream?.status ?? made.status;
+  const headers = replyHeaders(context, upstream);
+  headers.set("content-type", "application/json");
+  if (upstream !== undefined) headers.set("x-trivium-upstream-status", String(upstream.status));
+  for (const [name, value] of Object.entries(failure.retryHeaders ?? {})) headers.set(name, value);
+  const response = new Response(errorText ?? JSON.stringify(made.body), { status, headers });
+  return relayed(context, response, Promise.resolve({ left: false, failure }));
+}
+
+/** A key that the upstream refuses is the gateway's fault to its clients, unless the operator wants them to see it. */
+function exposed(failure: Failure, { config }: Call): Failure {
+  const isShown = failure.kind === "upstream_auth" && failure.status === 401 && config.exposeUpstreamAuth;
+  return isShown ? { ...failure, kind: "authentication" } : failure;
+}
+
+function relayed({ format, losses }: ReplyContext, response: Response, done: Promise<Outcome>): Relayed {
+  return { response, format, losses, done };
+}
+
+function replyHeaders({ call, route, format, losses }: ReplyContext, upstream?: Response): Headers {
+  const headers = new Headers();
+  if (upstream !== undefined) copyHeaders(upstream.headers, headers);
+  const upstreamId = upstream?.headers.get("x-request-id") ?? upstream?.headers.get("request-id") ?? undefined;
+  // What passes keeps the upstream's own id (its error bodies name it too); what we write has ours.
+  const id = format === call.client ? upstreamId ?? call.requestId : call.requestId;
+  headers.set("x-request-id", id);
+  headers.set("request-id", id);
+  headers.set("x-trivium-request-id", call.requestId);
+  headers.set("x-trivium-provider", route.provider.name);
+  if (upstreamId !== undefined) headers.set("x-trivium-upstream-request-id", upstreamId);
+  const lost = lossHeader(losses);
+  if (lost !== "") headers.set("x-trivium-loss", lost);
+  return headers;
+}
+
+const COPIED = /^(?:x-ratelimit-.*|anthropic-ratelimit-.*|openai-processing-ms|openai-version)$/;
+
+/** What of an upstream's headers a client may read; encodings and lengths are no longer true, the rest isn't its own. */
+function copyHeaders(from: Headers, to: Headers): void {
+  from.forEach((value, name) => {
+    if (COPIED.test(name)) to.set(name, value);
+  });
+}
+
+const MAX_LOSS_HEADER = 1024;
+
+/** `top_k, messages[3].reasoning`, at most 1 KiB, then `…+N` (in ASCII: `...+N`, headers are no UTF-8). */
+export function lossHeader(losses: Losses): string {
+  let text = "";
+  let count = 0;
+  for (const { path } of losses.list) {
+    const entry = path.replace(/[^\x21-\x7e]/g, "?");
+    if (text.length + entry.length + 2 > MAX_LOSS_HEADER - 16) return `${text}, ...+${losses.list.length - count}`;
+    text = text === "" ? entry : `${text}, ${entry}`;
+    count++;
+  }
+  return text;
+}

@@ -9,12 +9,12 @@ import type { Log } from "./base/log.ts";
 import { health, listModels, oneModel, servedModels, wantsMessagesShape } from "./admin.ts";
 import type { Config } from "./config.ts";
 import { countTokens } from "./count.ts";
-import type { Format } from "./format.ts";
+import type { Format, Losses } from "./format.ts";
 import { FORMATS } from "./formats/mod.ts";
 import { Metrics } from "./metrics.ts";
 import type { Call } from "./plan.ts";
 import { relay } from "./relay.ts";
-import type { Relayed } from "./reply.ts";
+import type { Outcome, Relayed } from "./reply.ts";
 import { route } from "./router.ts";
 import { ReasoningMemory } from "./translation/carry.ts";
 import { randomId } from "./translation/ids.ts";
@@ -39,6 +39,19 @@ interface Context {
   url: URL;
   requestId: string;
   since: number;
+}
+
+/** What is noted of an answer once it is over. */
+interface Entry {
+  requestId: string;
+  since: number;
+  client: string;
+  model: string;
+  provider: string;
+  upstream: string;
+  stream: boolean;
+  status: number;
+  losses: Losses;
 }
 
 export function createGateway(config: Config, options: GatewayOptions = {}): Gateway {
@@ -137,9 +150,21 @@ class TriviumGateway implements Gateway {
       this.#leave();
       throw error;
     }
+    // Only what the log needs is kept: a stream lives long, and its request may be large.
+    const entry: Entry = {
+      requestId: context.requestId,
+      since: context.since,
+      client: call.client.name,
+      model: call.model,
+      provider: routed.value.provider.name,
+      upstream: relayed.format.name,
+      stream: call.stream,
+      status: relayed.response.status,
+      losses: relayed.losses,
+    };
     void relayed.done.then((outcome) => {
       this.#leave();
-      this.#note(context, call, routed.value.provider.name, relayed, outcome);
+      this.#note(entry, outcome);
     });
     return relayed.response;
   }
@@ -201,36 +226,17 @@ class TriviumGateway implements Gateway {
     }
   }
 
-  #note(
-    context: Context,
-    call: Call,
-    provider: string,
-    relayed: Relayed,
-    outcome: { left: boolean; failure?: Failure },
-  ): void {
-    const { status } = relayed.response;
-    const labels = { client: call.client.name, upstream: relayed.format.name, provider, status: String(status) };
-    this.metrics.add("trivium_requests_total", labels);
-    if (outcome.left) this.metrics.add("trivium_clients_left_total", { client: call.client.name });
+  #note({ losses, since, requestId, ...entry }: Entry, outcome: Outcome): void {
+    const { client, upstream, provider, status } = entry;
+    this.metrics.add("trivium_requests_total", { client, upstream, provider, status: String(status) });
+    if (outcome.left) this.metrics.add("trivium_clients_left_total", { client });
     if (outcome.failure !== undefined) this.metrics.add("trivium_failures_total", { kind: outcome.failure.kind });
-    const losses = relayed.losses.list;
-    if (losses.length > 0) {
-      this.metrics.add(
-        "trivium_losses_total",
-        { client: call.client.name, upstream: relayed.format.name },
-        losses.length,
-      );
-    }
+    if (losses.list.length > 0) this.metrics.add("trivium_losses_total", { client, upstream }, losses.list.length);
     this.options.log?.info("request", {
-      request_id: context.requestId,
-      client: call.client.name,
-      model: call.model,
-      provider,
-      upstream: relayed.format.name,
-      stream: call.stream,
-      status,
-      duration_ms: Math.round(performance.now() - context.since),
-      ...(losses.length > 0 ? { losses } : {}),
+      request_id: requestId,
+      ...entry,
+      duration_ms: Math.round(performance.now() - since),
+      ...(losses.list.length > 0 ? { losses: losses.list } : {}),
       ...(outcome.left ? { left: true } : {}),
       ...(outcome.failure === undefined ? {} : { failure: outcome.failure.kind, message: outcome.failure.message }),
     });

@@ -5,9 +5,11 @@ import process from "node:process";
 import { parseArgs } from "node:util";
 import embeddedConfig from "../config.yaml" with { type: "text" };
 import { servedModels } from "./admin.ts";
+import { parseJson } from "./base/json.ts";
 import { createLog, type Log } from "./base/log.ts";
 import { isCompiled, RUNTIME, serve, type Server } from "./base/runtime.ts";
 import { type Config, type Environment, formatIssue, parseAddress, parseConfig } from "./config.ts";
+import { FORMATS } from "./formats/mod.ts";
 import { createGateway, type Gateway } from "./gateway.ts";
 import { mockFetch } from "./mock/mod.ts";
 import { VERSION } from "./version.ts";
@@ -16,6 +18,10 @@ const HELP = `Trivium ${VERSION}: one gateway for Chat Completions, Messages and
 
   trivium [--config FILE] [--host ADDRESS] [--port N]   serve (default 127.0.0.1:12000)
   trivium check [--config FILE]                         check the config and say what it means
+  trivium explain --as FORMAT [--config FILE] < request.json
+                                                        what would happen to a request, without sending it;
+                                                        FORMAT: chat, messages or responses
+          [--answer FILE.sse|FILE.json]                 what the client would get for this answer of the upstream
   trivium mock [--host ADDRESS] [--port N]              serve the mock models as an upstream of their own
   trivium help | version
 
@@ -28,6 +34,8 @@ const EXIT_FAILURE = 1;
 
 interface Options {
   command: string;
+  as?: string;
+  answer?: string;
   config?: string;
   host?: string;
   port?: number;
@@ -42,6 +50,8 @@ export async function main(home: string | undefined): Promise<void> {
       return await serveGateway(options, home);
     case "check":
       return check(options, home);
+    case "explain":
+      return await explainRequest(options, home);
     case "mock":
       return await serveMock(options);
     case "help":
@@ -63,6 +73,8 @@ function readOptions(args: readonly string[], env: Environment): Options | strin
       allowPositionals: true,
       options: {
         config: { ...text, short: "c" },
+        as: text,
+        answer: text,
         host: text,
         port: { ...text, short: "p" },
         help: { ...flag, short: "h" },
@@ -79,6 +91,8 @@ function readOptions(args: readonly string[], env: Environment): Options | strin
     const host = values.host ?? nonEmpty(env["HOST"]);
     return {
       command,
+      ...(values.as === undefined ? {} : { as: values.as }),
+      ...(values.answer === undefined ? {} : { answer: values.answer }),
       ...(config === undefined ? {} : { config }),
       ...(host === undefined ? {} : { host }),
       ...(port === undefined ? {} : { port: Number(port) }),
@@ -137,6 +151,38 @@ function withAddress(config: Config, options: Options): Config {
 function check(options: Options, home: string | undefined): void {
   const config = loadConfig(options, home);
   if (config !== undefined) print(`${config.file} is sound\n${describeConfig(config)}`);
+}
+
+/** The request comes on stdin, by the same way as a client's; the exit code tells whether it would be answered. */
+async function explainRequest(options: Options, home: string | undefined): Promise<void> {
+  const format = Object.values(FORMATS).find(({ name }) => name === options.as);
+  if (format === undefined) {
+    return stop(EXIT_USAGE, `explain needs --as chat, --as messages or --as responses\n\n${HELP}`);
+  }
+  const config = loadConfig(options, home);
+  if (config === undefined) return;
+  const gateway = createGateway(config);
+  const headers = {
+    "content-type": "application/json",
+    ...(options.answer === undefined ? { "x-trivium-explain": "1" } : {}),
+  };
+  const request = new Request(`http://localhost/v1${format.path}`, { method: "POST", headers, body: readFileSync(0) });
+  const answer = options.answer === undefined ? undefined : answerFile(options.answer);
+  if (typeof answer === "string") return stop(EXIT_USAGE, answer);
+  const response = await (answer === undefined ? gateway.handle(request) : gateway.handleWith(request, answer));
+  const text = await response.text();
+  print(answer === undefined ? `${JSON.stringify(parseJson(text), null, 2)}\n` : text);
+  process.exitCode = response.ok ? 0 : EXIT_FAILURE;
+}
+
+/** A file as an upstream's answer, by its ending; what is wrong with it, as a string. */
+function answerFile(path: string): Response | string {
+  try {
+    const type = path.endsWith(".sse") ? "text/event-stream" : "application/json";
+    return new Response(readFileSync(path), { headers: { "content-type": type } });
+  } catch (error) {
+    return `${path}: can't be read: ${(error as Error).message}\n`;
+  }
 }
 
 async function serveGateway(options: Options, home: string | undefined): Promise<void> {

@@ -9,6 +9,7 @@ import type { Log } from "./base/log.ts";
 import { health, listModels, oneModel, servedModels, wantsMessagesShape } from "./admin.ts";
 import type { Config } from "./config.ts";
 import { countTokens } from "./count.ts";
+import { explain } from "./explain.ts";
 import type { Format, Losses } from "./format.ts";
 import { FORMATS } from "./formats/mod.ts";
 import { Metrics } from "./metrics.ts";
@@ -22,6 +23,8 @@ import { randomId } from "./translation/ids.ts";
 export interface Gateway {
   /** Never rejects. */
   handle(request: Request): Promise<Response>;
+  /** What `handle` would answer if the upstream answered `upstream`; nothing is sent. */
+  handleWith(request: Request, upstream: Response): Promise<Response>;
   readonly metrics: Metrics;
   /** Answers that are still being written. */
   readonly inFlight: number;
@@ -39,6 +42,8 @@ interface Context {
   url: URL;
   requestId: string;
   since: number;
+  /** An answer to be taken in instead of sending anything. */
+  upstream?: Response;
 }
 
 /** What is noted of an answer once it is over. */
@@ -77,12 +82,21 @@ class TriviumGateway implements Gateway {
     return this.#inFlight === 0 ? Promise.resolve() : new Promise((resolve) => this.#onIdle.push(resolve));
   }
 
-  async handle(request: Request): Promise<Response> {
+  handle(request: Request): Promise<Response> {
+    return this.#guarded(request);
+  }
+
+  handleWith(request: Request, upstream: Response): Promise<Response> {
+    return this.#guarded(request, upstream);
+  }
+
+  async #guarded(request: Request, upstream?: Response): Promise<Response> {
     const context: Context = {
       request,
       url: new URL(request.url),
       requestId: randomId("req_"),
       since: performance.now(),
+      ...(upstream === undefined ? {} : { upstream }),
     };
     try {
       return await this.#dispatch(context);
@@ -140,12 +154,15 @@ class TriviumGateway implements Gateway {
     const call = prepared.value;
     const routed = route(this.config, call.model, servedModels(this.config));
     if (!routed.ok) return this.#failure(context, routed.failure, client);
+    if (context.request.headers.get("x-trivium-explain") === "1") {
+      return Response.json(explain(call, routed.value), { headers: idHeaders(context.requestId) });
+    }
     this.#inFlight++;
     let relayed: Relayed;
     try {
       relayed = path === "/messages/count_tokens"
         ? await countTokens(call, routed.value)
-        : await relay(call, routed.value);
+        : await relay(call, routed.value, context.upstream);
     } catch (error) {
       this.#leave();
       throw error;

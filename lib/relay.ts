@@ -27,22 +27,17 @@ import { collect, replay } from "./translation/whole.ts";
 import { Losses } from "./format.ts";
 import { secretsOf, send, withoutSecrets } from "./upstream.ts";
 
-/** Never rejects on what an upstream or a client does. */
-export function relay(call: Call, route: Route): Promise<Relayed> {
+/** Never rejects on what an upstream or a client does. `upstream`: an answer to be taken in instead of asking for one. */
+export function relay(call: Call, route: Route, upstream?: Response): Promise<Relayed> {
   const planned = planCall(call, route);
   if (!planned.ok) {
     const context = { call, route, format: upstreamFormat(call.client, route), losses: new Losses() };
     return Promise.resolve(failureReply(context, planned.failure));
   }
   const plan = planned.value;
+  const trip = new Trip(call, route, plan);
   const context: ReplyContext = { call, route, format: plan.format, losses: plan.losses };
-  return replyWith(context, new Trip(call, route, plan).run());
-}
-
-/** An answer as if the upstream had sent it: for `explain`. */
-export function receive(call: Call, route: Route, plan: Plan, response: Response): Promise<Relayed> {
-  const context: ReplyContext = { call, route, format: plan.format, losses: plan.losses };
-  return replyWith(context, new Trip(call, route, plan).received(response));
+  return replyWith(context, upstream === undefined ? trip.run() : trip.received(upstream));
 }
 
 /** How long an upstream that has answered 200 may take to its first content before the client's headers go out. */

@@ -7,12 +7,16 @@ import type { Provider } from "./config.ts";
 import type { Format } from "./format.ts";
 import { mockFetch } from "./mock/mod.ts";
 
-export interface Attempt {
+/** Where a request goes and what goes with it. */
+export interface Destination {
   provider: Provider;
   format: Format;
   /** What follows the provider's base URL. */
   path: string;
   headers: Readonly<Record<string, string>>;
+}
+
+export interface Attempt extends Destination {
   body: Uint8Array<ArrayBuffer> | string;
   signal: AbortSignal;
   firstByteMs: number;
@@ -37,28 +41,46 @@ export async function send(attempt: Attempt): Promise<Result<Response>> {
 }
 
 function fetchFrom(attempt: Attempt, signal: AbortSignal): Promise<Response> {
-  const { provider } = attempt;
+  const { url, headers } = addressed(attempt);
   const init = {
     method: "POST",
-    headers: {
-      "content-type": "application/json",
-      ...PLAIN_ANSWERS,
-      "user-agent": "trivium",
-      ...attempt.headers,
-      ...provider.headers,
-      ...credentials(attempt),
-    },
+    headers,
     body: attempt.body,
     redirect: "manual" as const,
     signal,
     // Bun's own limit of five minutes: ours is `firstByteMs`.
     timeout: false,
   };
-  const url = provider.baseUrl + attempt.path;
-  return provider.isMock ? mockFetch(new Request(url.replace("mock://", "http://"), init)) : fetch(url, init);
+  return attempt.provider.isMock ? mockFetch(new Request(url.replace("mock://", "http://"), init)) : fetch(url, init);
 }
 
-function credentials({ provider, format }: Attempt): Record<string, string> {
+function addressed(destination: Destination): { url: string; headers: Record<string, string> } {
+  const { provider, path } = destination;
+  const headers = {
+    "content-type": "application/json",
+    ...PLAIN_ANSWERS,
+    "user-agent": "trivium",
+    ...destination.headers,
+    ...provider.headers,
+    ...credentials(destination),
+  };
+  return { url: provider.baseUrl + path, headers };
+}
+
+/** The same, for eyes: every value that may be a secret is `***`. */
+export function shownRequest(destination: Destination): { url: string; headers: Record<string, string> } {
+  const { url, headers } = addressed(destination);
+  const { provider, format } = destination;
+  if (provider.waitsFor !== undefined) headers[format.keyHeader] = "***";
+  for (const name of Object.keys(headers)) {
+    if (name === format.keyHeader || SECRET_NAME.test(name)) headers[name] = "***";
+  }
+  return { url: redact(url, secretsOf(provider)), headers };
+}
+
+const SECRET_NAME = /auth|key|token|secret|cookie|password|credential/i;
+
+function credentials({ provider, format }: Destination): Record<string, string> {
   if (provider.apiKey === undefined) return {};
   const key = provider.apiKey.reveal();
   return { [format.keyHeader]: format.keyHeader === "authorization" ? `Bearer ${key}` : key };

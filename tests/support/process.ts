@@ -72,9 +72,10 @@ export function runProcess(
   command: readonly string[],
   env: Record<string, string> = {},
   cwd: string = ROOT,
+  input: string = "",
 ): { code: number | null; stdout: string; stderr: string } {
   const [file = "", ...args] = command;
-  const done = spawnSync(file, args, { cwd, env: { ...cleanEnvironment(), ...env }, encoding: "utf8" });
+  const done = spawnSync(file, args, { cwd, env: { ...cleanEnvironment(), ...env }, encoding: "utf8", input });
   return { code: done.status, stdout: done.stdout, stderr: done.stderr };
 }
 

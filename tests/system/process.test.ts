@@ -96,6 +96,36 @@ function suite(name: string, command: () => readonly string[]): void {
       assert.equal(await started.stop(), 0);
     }, 20_000);
 
+    test("explain reads a request on stdin, needs no key, and shows an answer as the client would see it", () => {
+      const request = JSON.stringify({ model: "gpt-5", max_tokens: 50, messages: [{ role: "user", content: "Hi" }] });
+      const explained = runProcess([...command(), "explain", "--as", "messages"], {}, folder, request);
+      assert.equal(explained.code, 0, explained.stderr);
+      const shown = JSON.parse(explained.stdout);
+      assert.equal(shown.url, "https://api.openai.com/v1/responses");
+      assert.equal(shown.rule, "gpt-*");
+      const file = join(folder, "answer.json");
+      writeFileSync(
+        file,
+        JSON.stringify({
+          id: "resp_1",
+          object: "response",
+          created_at: 1,
+          status: "completed",
+          model: "m",
+          output: [{
+            type: "message",
+            id: "msg_1",
+            role: "assistant",
+            status: "completed",
+            content: [{ type: "output_text", text: "Hello", annotations: [] }],
+          }],
+        }),
+      );
+      const answered = runProcess([...command(), "explain", "--as", "messages", "--answer", file], {}, folder, request);
+      assert.equal(JSON.parse(answered.stdout).content[0].text, "Hello");
+      assert.equal(runProcess([...command(), "explain"], {}, folder).code, 2);
+    }, 20_000);
+
     test("mock serves the mock models as an upstream of its own", async () => {
       const mock = await startProcess([...command(), "mock", "--port", "0"], {}, folder);
       const file = join(folder, "over.yaml");

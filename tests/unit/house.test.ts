@@ -27,6 +27,7 @@ const ROOMS = [
   "upstream.ts",
   "stream.ts",
   "plan.ts",
+  "explain.ts",
   "reply.ts",
   "relay.ts",
   "count.ts",

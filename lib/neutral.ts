@@ -61,6 +61,8 @@ export interface NeutralRequest {
   includeObfuscation?: boolean;
   /** Values of `anthropic-beta`. */
   betas: string[];
+  /** Some of them change the answer by themselves, where others only allow a member of the body or a cheaper way. */
+  betasMatter?: boolean;
   /** The client's `anthropic-version`, for upstreams of its own format. */
   apiVersion?: string;
   /** A client's note on who pays, before its instructions: no content, so that only its own format carries it. */

@@ -2,9 +2,11 @@
 import { TIMED_OUT, within } from "./base/clock.ts";
 import type { Failure } from "./base/failure.ts";
 import type { Format, Losses } from "./format.ts";
+import type { FormatName } from "./neutral.ts";
 import type { Call } from "./plan.ts";
 import type { Route } from "./router.ts";
 import { bodyOf, type Feed, LateFeed, WholeFeed } from "./stream.ts";
+import { rateLimitHeaders } from "./translation/ratelimit.ts";
 
 /** An answer that has come, as far as it decides the client's status. */
 export type Arrived =
@@ -104,7 +106,7 @@ function relayed({ format, losses }: ReplyContext, response: Response, done: Pro
 
 function replyHeaders({ call, route, format, losses }: ReplyContext, upstream?: Response): Headers {
   const headers = new Headers();
-  if (upstream !== undefined) copyHeaders(upstream.headers, headers);
+  if (upstream !== undefined) copyHeaders(upstream.headers, headers, call.client.name);
   const upstreamId = upstream?.headers.get("x-request-id") ?? upstream?.headers.get("request-id") ?? undefined;
   // What passes keeps the upstream's own id (its error bodies name it too); what we write has ours.
   const id = format === call.client ? upstreamId ?? call.requestId : call.requestId;
@@ -118,13 +120,14 @@ function replyHeaders({ call, route, format, losses }: ReplyContext, upstream?: 
   return headers;
 }
 
-const COPIED = /^(?:x-ratelimit-.*|anthropic-ratelimit-.*|openai-processing-ms|openai-version)$/;
+const COPIED = /^(?:openai-processing-ms|openai-version)$/;
 
 /** What of an upstream's headers a client may read; encodings and lengths are no longer true, the rest isn't its own. */
-function copyHeaders(from: Headers, to: Headers): void {
+function copyHeaders(from: Headers, to: Headers, client: FormatName): void {
   from.forEach((value, name) => {
     if (COPIED.test(name)) to.set(name, value);
   });
+  for (const [name, value] of Object.entries(rateLimitHeaders(from, client, Date.now()))) to.set(name, value);
 }
 
 const MAX_LOSS_HEADER = 1024;

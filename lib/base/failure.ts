@@ -27,7 +27,7 @@ export type FailureKind =
 
 export interface Failure {
   kind: FailureKind;
-  /** Who has to mend it. */
+  /** Where it arose. */
   source: "client" | "gateway" | "upstream";
   /** For the caller: what, where, how to mend it. Never holds a key. */
   message: string;

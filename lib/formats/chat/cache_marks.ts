@@ -1,48 +1,63 @@
 /** Cache marks of a request (TRANSLATION.md, 1.5): which parts carry one in the end. */
 import type { JsonObject } from "../../base/fields.ts";
 import type { NeutralRequest, Part } from "../../neutral.ts";
-import { type Encoding, lose } from "./encoding.ts";
+import { type Encoding, nameOf } from "./encoding.ts";
 
-type Mark = { ttl?: string };
+interface Mark {
+  /** The part or tool that the client marked. */
+  path: string;
+  ttl?: string;
+}
+
 const MAX_MARKS = 4;
 /** OpenAI's models that take `prompt_cache_breakpoint`. */
 const MARKED_MODELS = /gpt-5\.(?:[6-9]|\d\d)|gpt-(?:[6-9]|\d\d)/;
-const TTLS: ReadonlySet<string | undefined> = new Set(["30m", "12h"]);
+const TTLS: ReadonlySet<string> = new Set(["30m", "12h"]);
+/** What messages' marks live for when nothing is said: less than here. */
+const SHORT_TTL = "5m";
 
 /**
  * A mark that its part can't hold moves to the nearest earlier part of the same message; those of tools to the last
- * instruction. Of more than four the last four stay. Servers that know no marks get none: one loss.
+ * instruction. Of more than four the last four stay. Each that is left out is a loss by its own path.
  */
-export function cacheMarks(encoding: Omit<Encoding, "marks">): Map<Part, Mark> {
-  const { request, isOwn, isOpenAi, target } = encoding;
-  const marks = wantedMarks(request);
-  if (marks.length === 0) return new Map();
+export function cacheMarks(encoding: Omit<Encoding, "marks">): Map<Part, { ttl?: string }> {
+  const { request, isOwn, isOpenAi, target, losses } = encoding;
+  const name = request.wireNames["cacheMark"] ?? nameOf(request, "cache");
   const isTaken = isOwn || (isOpenAi && MARKED_MODELS.test(target.model));
-  if (!isTaken) {
-    lose(encoding, "cache", "this upstream takes no cache marks");
-    return new Map();
+  const held = new Map<Part, Mark>();
+  for (const [part, mark] of wantedMarks(request)) {
+    const path = `${mark.path}.${name}`;
+    if (!isTaken) losses.add(path, "this upstream takes no cache marks");
+    else if (part === undefined) losses.add(path, "nothing before it can hold a cache mark");
+    else held.set(part, mark);
   }
-  const held = new Map(marks.flatMap(([part, mark]) => part === undefined ? [] : [[part, mark] as const]));
-  if (marks.some(([part]) => part === undefined)) {
-    lose(encoding, "cache", "a cache mark found no part that can hold it");
+  for (const [part, { path }] of isOwn ? [] : [...held].slice(0, -MAX_MARKS)) {
+    losses.add(`${path}.${name}`, `only ${MAX_MARKS} cache marks are taken: the last ones were kept`);
+    held.delete(part);
   }
-  if (isOwn || held.size <= MAX_MARKS) return held;
-  lose(encoding, "cache", `only ${MAX_MARKS} cache marks are taken: the last ones were kept`);
-  return new Map([...held].slice(-MAX_MARKS));
+  for (const { path, ttl = SHORT_TTL } of isOwn ? [] : held.values()) {
+    if (ttl !== SHORT_TTL && !TTLS.has(ttl)) losses.add(`${path}.${name}.ttl`, "marks live for 30 minutes here");
+  }
+  return new Map([...held].map(([part, { ttl }]) => [part, ttl === undefined ? {} : { ttl }]));
 }
 
 /** Each mark with the part that can hold it, if there is one. */
-function wantedMarks(request: NeutralRequest): (readonly [Part | undefined, Mark])[] {
-  const marks: (readonly [Part | undefined, Mark])[] = marksOf(request.instructions);
-  for (const { cache } of request.tools) if (cache !== undefined) marks.push([request.instructions.at(-1), cache]);
-  for (const message of request.messages) marks.push(...marksOf(message.parts));
-  return marks;
+function wantedMarks({ instructions, tools, messages }: NeutralRequest): (readonly [Part | undefined, Mark])[] {
+  const ofTools = tools.flatMap(({ cache, path = "tools" }) =>
+    cache === undefined ? [] : [[instructions.at(-1), { path, ...cache }] as const]
+  );
+  return [
+    ...marksOf(instructions, "instructions"),
+    ...ofTools,
+    ...messages.flatMap(({ parts, path }) => marksOf(parts, path ?? "messages")),
+  ];
 }
 
-function marksOf(parts: readonly Part[]): (readonly [Part | undefined, Mark])[] {
+function marksOf(parts: readonly Part[], path: string): (readonly [Part | undefined, Mark])[] {
   return parts.flatMap((part, index) => {
-    const inner = part.kind === "tool_result" ? marksOf(part.parts) : [];
-    return part.cache === undefined ? inner : [...inner, [holderOf(parts, index), part.cache] as const];
+    const at = part.path ?? path;
+    const inner = part.kind === "tool_result" ? marksOf(part.parts, at) : [];
+    return part.cache === undefined ? inner : [...inner, [holderOf(parts, index), { path: at, ...part.cache }] as const];
   });
 }
 
@@ -63,6 +78,6 @@ export function withMark(encoded: JsonObject, part: Part, { marks, request, isOw
   if (isOwn && request.wireNames["cache"] === "cache_control") {
     return { ...encoded, cache_control: { type: "ephemeral", ...mark } };
   }
-  const ttl = isOwn || TTLS.has(mark.ttl) ? mark : {};
+  const ttl = isOwn || TTLS.has(mark.ttl ?? "") ? mark : {};
   return { ...encoded, prompt_cache_breakpoint: { mode: "explicit", ...ttl } };
 }

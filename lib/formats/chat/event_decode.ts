@@ -7,9 +7,9 @@ import { isObject, type JsonObject } from "../../base/fields.ts";
 import type { SseEvent } from "../../base/sse.ts";
 import type { StreamDecoder, Target } from "../../format.ts";
 import type { NeutralEvent } from "../../neutral.ts";
+import { failureOfError } from "../../translation/upstream_error.ts";
 import { type CandidateState, endParts, newCandidate } from "./candidate.ts";
 import { decodeDelta } from "./delta_decode.ts";
-import { failureOf } from "./error.ts";
 import { type Head, newHead, readHead } from "./head.ts";
 import { decodeStop, failureOfFinish } from "./stop.ts";
 import { memberOf, objectsOf, textOf } from "./wire.ts";
@@ -75,14 +75,14 @@ function parsed(data: string): unknown {
 
 /** Errors come at any time and in any shape; `event: error` needs no shape at all. */
 function failureIn(event: SseEvent, data: string, body: unknown): Failure | undefined {
-  if (event.event === "error") return failureOf(undefined, body ?? data);
+  if (event.event === "error") return failureOfError(body ?? data);
   const first = Array.isArray(body) ? body[0] : body;
   if (!isObject(first)) return protocolFault("The upstream sent an event that is no JSON object");
-  if (isObject(first["error"]) || textOf(first["error"]) !== "") return failureOf(undefined, first);
+  if (isObject(first["error"]) || textOf(first["error"]) !== "") return failureOfError(first);
   const early = textOf(memberOf(first["x_groq"], "error"));
-  if (early !== "") return failureOf(undefined, early);
+  if (early !== "") return failureOfError(early);
   const isErrorObject = first["object"] === "error" || first["type"] === "error" || first["detail"] !== undefined;
-  if (isErrorObject && first["choices"] === undefined) return failureOf(undefined, first);
+  if (isErrorObject && first["choices"] === undefined) return failureOfError(first);
   return first === body ? undefined : protocolFault("The upstream sent an event that is no JSON object");
 }
 
@@ -114,7 +114,7 @@ function* start(state: State): Generator<NeutralEvent> {
 function* decodeChoice(state: State, choice: JsonObject, position: number): Generator<NeutralEvent> {
   const candidate = candidateOf(state, typeof choice["index"] === "number" ? choice["index"] : position);
   if (candidate.finished) return;
-  if (isObject(choice["error"])) return yield* fail(state, failureOf(undefined, choice));
+  if (isObject(choice["error"])) return yield* fail(state, failureOfError(choice));
   const delta = deltaOf(choice, candidate);
   if (delta !== undefined) yield* decodeDelta(candidate, delta, choice["logprobs"]);
   const raw = textOf(choice["finish_reason"]);

@@ -32,7 +32,6 @@ interface State {
   noUsage: null | undefined;
   usage: Usage | undefined;
   estimatedInputTokens: number;
-  requestId: string;
   losses: Losses;
   choices: Map<number, Choice>;
   done: boolean;
@@ -66,7 +65,6 @@ function newState(answer: Answer): State {
     noUsage: answer.request.includeUsage ? null : undefined,
     usage: undefined,
     estimatedInputTokens: answer.estimatedInputTokens,
-    requestId: answer.requestId,
     losses: answer.losses,
     choices: new Map(),
     done: false,
@@ -111,7 +109,7 @@ function* encodeEvent(state: State, event: NeutralEvent): Generator<string> {
       return;
     case "error":
       state.done = true;
-      yield errorFrame(event.failure, state.requestId);
+      yield errorFrame(event.failure);
       return;
     case "end":
       return yield* end(state);
@@ -260,7 +258,7 @@ function* finish(state: State, c: number, stop: Stop): Generator<string> {
   const isEmpty = !choice.hasText && !choice.hasRefusal && choice.calls === 0;
   if (stop.reason === "malformed_tool_call" && isEmpty) {
     state.done = true;
-    yield errorFrame(protocolFault("The model wrote a tool call that can't be read"), state.requestId);
+    yield errorFrame(protocolFault("The model wrote a tool call that can't be read"));
     return;
   }
   if (stop.reason === "pause") losePause(choicePath(c), state.losses);

@@ -1,7 +1,9 @@
 /** OpenAI's Chat Completions, format A of TRANSLATION.md: what clients send and upstreams answer, both ways. */
 import type { Format } from "../../format.ts";
 import { openaiHeaders } from "../../translation/headers.ts";
-import { decodeError, encodeError, errorFrame, isErrorBody } from "./error.ts";
+import { encodeOpenaiError, isOpenaiErrorBody } from "../../translation/openai_error.ts";
+import { decodeUpstreamError } from "../../translation/upstream_error.ts";
+import { errorFrame } from "./error.ts";
 import { openDecoder } from "./event_decode.ts";
 import { KEEPALIVE, openEncoder } from "./event_encode.ts";
 import { decodeRequest } from "./request_decode.ts";
@@ -38,9 +40,9 @@ export const chat: Format = {
   encodeResponse,
   openDecoder,
   openEncoder,
-  decodeError,
-  encodeError,
-  isErrorBody,
+  decodeError: decodeUpstreamError,
+  encodeError: encodeOpenaiError,
+  isErrorBody: isOpenaiErrorBody,
   errorFrame,
   stripEnvelopes,
 };

@@ -5,6 +5,7 @@ import type { EncodedRequest, Losses, Target } from "../../format.ts";
 import type { Effort, NeutralRequest } from "../../neutral.ts";
 import { clipEffort, effortOfBudget } from "../../translation/effort.ts";
 import { toolNames } from "../../translation/names.ts";
+import { saysNothing } from "../../translation/nothing.ts";
 import { isStrictSchema } from "../../translation/schema.ts";
 import { cacheMarks } from "./cache_marks.ts";
 import { type Encoding, lose, nameOf, newEncoding } from "./encoding.ts";
@@ -239,10 +240,13 @@ function streaming({ request, target, isOpenAi }: Encoding): JsonObject {
 /** This format's own unknown members go back as they came; those of the others are lost by name. */
 function withExtensions(body: JsonObject, encoding: Encoding): JsonObject {
   const { request, losses } = encoding;
+  if (request.betasMatter === true) losses.add("betas", "a beta of the Messages API changes its answers");
   if (request.truncation === "auto") lose(encoding, "truncation", "chat has no such field");
   if (request.contextManagement !== undefined) lose(encoding, "contextManagement", "chat has no such field");
   for (const format of ["messages", "responses"] as const) {
-    for (const key of Object.keys(request.extensions[format] ?? {})) losses.add(key, "chat has no such field");
+    for (const [key, value] of Object.entries(request.extensions[format] ?? {})) {
+      if (!saysNothing(value)) losses.add(key, "chat has no such field");
+    }
   }
   const { stream_options: options, ...own } = request.extensions.chat ?? {};
   const whole = { ...body, ...own };

@@ -5,8 +5,8 @@ import type { Answer, Losses, Target } from "../../format.ts";
 import type { Candidate, NeutralResponse, Part, ReasoningPart, TextPart, ToolCallPart } from "../../neutral.ts";
 import { answerId } from "../../translation/ids.ts";
 import { collect } from "../../translation/whole.ts";
+import { failureOfError } from "../../translation/upstream_error.ts";
 import { encodeAnnotation } from "./citation.ts";
-import { failureOf } from "./error.ts";
 import { replayWhole } from "./event_decode.ts";
 import { detailsOf } from "./reasoning.ts";
 import { encodeStop, refusalText } from "./stop.ts";
@@ -16,7 +16,7 @@ import { defined, objectsOf, textOf } from "./wire.ts";
 /** The failure of an error object; `upstream_protocol` when there is no answer in it. */
 export function decodeResponse(body: JsonObject, target: Target): Result<NeutralResponse> {
   if (isObject(body["error"]) || textOf(body["error"]) !== "") {
-    return { ok: false, failure: failureOf(undefined, body) };
+    return { ok: false, failure: failureOfError(body) };
   }
   const choices = objectsOf(body["choices"]);
   if (choices.length === 0) return { ok: false, failure: protocolFault("The upstream's answer has no choices") };

@@ -6,6 +6,7 @@
 import { type Fields, isObject, type JsonObject } from "../../base/fields.ts";
 import type { Losses } from "../../format.ts";
 import type { Extra } from "../../neutral.ts";
+import { saysNothing } from "../../translation/nothing.ts";
 
 /** `""` for anything that is no string: in answers null, `""` and absence all say nothing. */
 export function textOf(value: unknown): string {
@@ -34,12 +35,8 @@ export function defined<T extends object>(members: T): { [K in keyof T]?: Exclud
 
 /** The members nobody read, without those that say nothing: null and the empty lists that SDKs echo. */
 export function unread(fields: Fields): JsonObject | undefined {
-  const entries = Object.entries(fields.rest() ?? {}).filter(([, value]) => !isNothing(value));
+  const entries = Object.entries(fields.rest() ?? {}).filter(([, value]) => !saysNothing(value));
   return entries.length === 0 ? undefined : Object.fromEntries(entries);
-}
-
-function isNothing(value: unknown): boolean {
-  return value === null || value === undefined || (Array.isArray(value) && value.length === 0);
 }
 
 export function ownExtra(members: JsonObject | undefined): { extra?: Extra } {
@@ -51,7 +48,7 @@ export function withExtra(object: JsonObject, extra: Extra | undefined, path: st
   if (extra === undefined) return object;
   if (extra.format === "chat") return merged(object, extra.fields);
   for (const [key, value] of Object.entries(extra.fields)) {
-    if (!isNothing(value)) losses.add(`${path}.${key}`, "chat has no such member");
+    if (!saysNothing(value)) losses.add(`${path}.${key}`, "chat has no such member");
   }
   return object;
 }

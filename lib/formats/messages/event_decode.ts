@@ -4,8 +4,8 @@ import { isObject, type JsonObject } from "../../base/fields.ts";
 import type { SseEvent } from "../../base/sse.ts";
 import type { StreamDecoder, Target } from "../../format.ts";
 import type { NeutralEvent } from "../../neutral.ts";
+import { failureOfError } from "../../translation/upstream_error.ts";
 import { blockDelta, blockStart, closeBlock, failed, indexOf, newState, start, type State } from "./block_events.ts";
-import { decodeErrorObject } from "./error.ts";
 import { laterUsage } from "./response.ts";
 import { decodeStop } from "./stop.ts";
 import { decodeUsage } from "./usage.ts";
@@ -48,9 +48,9 @@ function decodeEvent(state: State, type: string, data: JsonObject): Iterable<Neu
     case "ping":
       return state.started ? KEEPALIVE : [];
     case "error":
-      return failed(state, decodeErrorObject(data, undefined));
+      return failed(state, failureOfError(data));
     default:
-      if (data["error"] !== undefined) return failed(state, decodeErrorObject(data, undefined));
+      if (data["error"] !== undefined) return failed(state, failureOfError(data));
       return state.started ? [{ t: "native", format: "messages", event: data }] : [];
   }
 }

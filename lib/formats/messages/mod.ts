@@ -1,6 +1,7 @@
 /** Anthropic's Messages API, for clients and for upstreams (TRANSLATION.md, format B). */
 import type { Format } from "../../format.ts";
-import { decodeError, encodeError, errorFrame, isErrorBody } from "./error.ts";
+import { decodeUpstreamError } from "../../translation/upstream_error.ts";
+import { encodeError, errorFrame, isErrorBody } from "./error.ts";
 import { openDecoder } from "./event_decode.ts";
 import { openEncoder, PING } from "./event_encode.ts";
 import { passedHeaders } from "./headers.ts";
@@ -34,7 +35,7 @@ export const messages: Format = {
   encodeResponse,
   openDecoder,
   openEncoder,
-  decodeError,
+  decodeError: decodeUpstreamError,
   encodeError,
   isErrorBody,
   errorFrame,

@@ -3,6 +3,7 @@ import { fail, invalid, type Result, success } from "../../base/failure.ts";
 import { Faults, Fields, isObject, type JsonObject } from "../../base/fields.ts";
 import type { Message, NeutralRequest, OutputFormat, Reasoning } from "../../neutral.ts";
 import { isEffort } from "../../translation/effort.ts";
+import { changesAnswer } from "./betas.ts";
 import { decodeBlocks, decodeContent, type Origin } from "./block_decode.ts";
 import { decodeToolChoice, decodeTools } from "./tool_decode.ts";
 import { decodeCache, defined, NATIVE_ISSUER, ownExtra, unread } from "./wire.ts";
@@ -15,6 +16,8 @@ export function decodeRequest(body: JsonObject, headers: Headers): Result<Neutra
   const fields = new Fields(faults, body, "");
   const nested: JsonObject = {};
   const maxOutputTokens = decodeMaxTokens(fields);
+  const output = decodeOutput(fields, nested);
+  const reasoning = decodeReasoning(fields, nested);
   const request: NeutralRequest = {
     origin: "messages",
     model: fields.requiredString("model"),
@@ -25,8 +28,8 @@ export function decodeRequest(body: JsonObject, headers: Headers): Result<Neutra
     ...decodeSampling(fields),
     ...defined({
       maxOutputTokens,
-      ...decodeOutput(fields, nested),
-      reasoning: decodeReasoning(fields, nested),
+      ...output,
+      reasoning,
       serviceTier: decodeTier(fields),
       contextManagement: fields.any("context_management") ?? undefined,
       apiVersion: headers.get("anthropic-version") ?? undefined,
@@ -36,7 +39,7 @@ export function decodeRequest(body: JsonObject, headers: Headers): Result<Neutra
     include: [],
     stream: fields.boolean("stream") ?? false,
     includeUsage: true,
-    betas: decodeBetas(fields, headers),
+    ...decodeBetas(fields, headers, reasoning?.mode),
     ...decodeOwnFormatOnly(body, maxOutputTokens),
     wireNames: wireNames(body),
     extensions: {},
@@ -185,9 +188,14 @@ function decodeThread(fields: Fields): Pick<NeutralRequest, "state"> {
   return thread === undefined || thread === null ? {} : { state: { thread } };
 }
 
-function decodeBetas(fields: Fields, headers: Headers): string[] {
+function decodeBetas(
+  fields: Fields,
+  headers: Headers,
+  thinking: Reasoning["mode"] | undefined,
+): Pick<NeutralRequest, "betas" | "betasMatter"> {
   const header = (headers.get("anthropic-beta") ?? "").split(",").map((beta) => beta.trim());
-  return [...new Set([...header, ...fields.strings("betas") ?? []])].filter((beta) => beta !== "");
+  const betas = [...new Set([...header, ...fields.strings("betas") ?? []])].filter((beta) => beta !== "");
+  return betas.some((beta) => changesAnswer(beta, thinking)) ? { betas, betasMatter: true } : { betas };
 }
 
 /** Stored state, tools that run elsewhere, and the cache's pre-warming: nothing else answers the same without them. */

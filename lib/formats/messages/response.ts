@@ -5,16 +5,17 @@ import type { Answer, Target } from "../../format.ts";
 import type { NeutralResponse, Part, Usage } from "../../neutral.ts";
 import { tokensOfBytes, utf8Length } from "../../translation/estimate.ts";
 import { answerId } from "../../translation/ids.ts";
+import { failureOfError } from "../../translation/upstream_error.ts";
 import { answerBlocks, newSeen } from "./answer_block.ts";
 import { decodeBlocks } from "./block_decode.ts";
-import { decodeError, isErrorBody } from "./error.ts";
+import { isErrorBody } from "./error.ts";
 import { decodeStop, encodeStop } from "./stop.ts";
 import { decodeTier, decodeUsage, encodeTier, encodeUsage } from "./usage.ts";
 import { defined, ownExtra, unread } from "./wire.ts";
 
 /** Fails with kind `upstream_protocol` on what is no message, with the error's own kind on an error served as 200. */
 export function decodeResponse(body: JsonObject, target: Target): Result<NeutralResponse> {
-  if (isErrorBody(body)) return fail(decodeError(200, new Headers(), JSON.stringify(body)));
+  if (isErrorBody(body)) return fail(failureOfError(body));
   if (!Array.isArray(body["content"])) return fail(protocolFault("The upstream's answer has no content"));
   const faults = new Faults();
   const fields = new Fields(faults, body, "");

@@ -1,6 +1,7 @@
 /** Sampling fields, and the fields that this format doesn't have (TRANSLATION.md, 2.1). */
 import type { JsonObject } from "../../base/fields.ts";
 import type { NeutralRequest } from "../../neutral.ts";
+import { saysNothing } from "../../translation/nothing.ts";
 import { clientName, type Encoding } from "./encoding.ts";
 import { defined } from "./wire.ts";
 
@@ -71,9 +72,9 @@ export function nameLostFields(encoding: Encoding): void {
 
 function nameLostMembers(request: NeutralRequest, { losses }: Encoding): void {
   for (const [key, value] of Object.entries(request.extensions[request.origin] ?? {})) {
-    if (value !== null) losses.add(key, "messages has no such field");
+    if (!saysNothing(value)) losses.add(key, "messages has no such field");
   }
   for (const [key, value] of Object.entries(request.reasoning?.extra?.fields ?? {})) {
-    if (value !== null) losses.add(`${clientName(request, "reasoning")}.${key}`, "messages has no such member");
+    if (!saysNothing(value)) losses.add(`${clientName(request, "reasoning")}.${key}`, "messages has no such member");
   }
 }

@@ -5,6 +5,8 @@ import { clientName } from "./encoding.ts";
 
 /** The API writes no more than these; of more, the last count. */
 const MAX_MARKS = 4;
+/** What messages' marks live for when nothing is said: less than here. */
+const SHORT_TTL = "5m";
 
 interface Mark {
   /** The part that the client marked, and where it said so. */
@@ -38,6 +40,9 @@ export function chooseMarks(request: NeutralRequest, target: Target, losses: Los
   for (const [part, mark] of [...chosen].slice(0, Math.max(0, chosen.size - MAX_MARKS))) {
     chosen.delete(part);
     lost(mark, `only the last ${MAX_MARKS} cache marks count`);
+  }
+  for (const { path, ttl = SHORT_TTL } of request.origin === "messages" ? chosen.values() : []) {
+    if (ttl !== SHORT_TTL) losses.add(`${path}.${name}.ttl`, "marks live for 30 minutes here");
   }
   return new Map([...chosen].map(([part, { ttl }]) => [part, ttl === undefined ? {} : { ttl }]));
 }

@@ -3,6 +3,7 @@ import type { Faults, JsonObject } from "../../base/fields.ts";
 import type { Losses, Target } from "../../format.ts";
 import type { Extra, NeutralRequest, Part } from "../../neutral.ts";
 import type { ToolNames } from "../../translation/names.ts";
+import { saysNothing } from "../../translation/nothing.ts";
 import { FORMAT } from "./wire.ts";
 
 export interface Encoding {
@@ -35,7 +36,7 @@ export function carryExtra(
   if (extra === undefined) return {};
   if (extra.format === FORMAT) return extra.fields;
   for (const [key, value] of Object.entries(extra.fields)) {
-    if (value !== null) encoding.losses.add(path === undefined ? key : `${path}.${key}`, "responses has no such field");
+    if (!saysNothing(value)) encoding.losses.add(path === undefined ? key : `${path}.${key}`, "responses has no such field");
   }
   return {};
 }

@@ -7,8 +7,8 @@ import { isObject, type JsonObject } from "../../base/fields.ts";
 import type { SseEvent } from "../../base/sse.ts";
 import type { StreamDecoder, Target } from "../../format.ts";
 import type { NeutralEvent } from "../../neutral.ts";
+import { failureOfError } from "../../translation/upstream_error.ts";
 import { decodeAnnotation } from "./content_decode.ts";
-import { failureOfErrorObject } from "./error.ts";
 import {
   addArguments,
   addCitation,
@@ -80,13 +80,13 @@ function decodeLifecycle(state: State, type: string, value: JsonObject): Iterabl
       return finish(state, response, "incomplete");
     case "response.failed":
     case "response.cancelled":
-      return fault(state, failureOfStatus(response["status"]) ?? failureOfErrorObject(response["error"]));
+      return fault(state, failureOfStatus(response["status"]) ?? failureOfError(response["error"]));
     case "error":
-      return fault(state, failureOfErrorObject(value));
+      return fault(state, failureOfError(value));
     case "keepalive":
       return [{ t: "keepalive" }];
     default:
-      return isObject(value["error"]) ? fault(state, failureOfErrorObject(value)) : NONE;
+      return isObject(value["error"]) ? fault(state, failureOfError(value)) : NONE;
   }
 }
 
@@ -107,7 +107,7 @@ function fault(state: State, failure: Failure): NeutralEvent[] {
 
 function* finish(state: State, response: JsonObject, status: "completed" | "incomplete"): Generator<NeutralEvent> {
   if (!state.started) yield begin(state, response);
-  if (response["status"] === "failed") return yield* fault(state, failureOfErrorObject(response["error"]));
+  if (response["status"] === "failed") return yield* fault(state, failureOfError(response["error"]));
   yield* checked(state, endItems(state.items, response["output"]));
   if (state.over) return;
   state.over = true;

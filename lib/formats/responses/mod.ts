@@ -1,7 +1,9 @@
 /** OpenAI Responses as a wire format: both sides (TRANSLATION.md, format C). */
 import type { Format } from "../../format.ts";
 import { openaiHeaders } from "../../translation/headers.ts";
-import { decodeError, encodeError, errorEvent, isErrorBody } from "./error.ts";
+import { encodeOpenaiError, isOpenaiErrorBody } from "../../translation/openai_error.ts";
+import { decodeUpstreamError } from "../../translation/upstream_error.ts";
+import { errorEvent } from "./error.ts";
 import { openDecoder } from "./event_decode.ts";
 import { KEEPALIVE, openEncoder } from "./event_encode.ts";
 import { decodeRequest } from "./request_decode.ts";
@@ -34,9 +36,9 @@ export const responses: Format = {
   encodeResponse,
   openDecoder,
   openEncoder,
-  decodeError,
-  encodeError,
-  isErrorBody,
+  decodeError: decodeUpstreamError,
+  encodeError: encodeOpenaiError,
+  isErrorBody: isOpenaiErrorBody,
   errorFrame: (failure) => errorEvent(failure, 0),
   stripEnvelopes,
 };

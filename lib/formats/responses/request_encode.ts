@@ -5,6 +5,7 @@ import type { EncodedRequest, Losses, Target } from "../../format.ts";
 import type { FormatName, NeutralRequest } from "../../neutral.ts";
 import { derivedId } from "../../translation/ids.ts";
 import { toolNames } from "../../translation/names.ts";
+import { saysNothing } from "../../translation/nothing.ts";
 import { isStrictSchema } from "../../translation/schema.ts";
 import { chooseMarks } from "./cache_marks.ts";
 import { clientName, dropField, type Encoding } from "./encoding.ts";
@@ -275,11 +276,12 @@ function encodeStream({ request, target, isOwn }: Encoding) {
 
 /** Members of another format that no neutral field holds. */
 function reportExtensions({ request, losses }: Encoding): void {
+  if (request.betasMatter === true) losses.add("betas", "a beta of the Messages API changes its answers");
   for (const [format, members] of Object.entries(request.extensions) as [FormatName, JsonObject][]) {
     if (format === FORMAT) continue;
     for (const [path, value] of Object.entries(members)) {
       const isRefused = request.ownFormatOnly?.includes(path) === true;
-      if (value !== null && !isRefused) losses.add(path, "responses has no such field");
+      if (!saysNothing(value) && !isRefused) losses.add(path, "responses has no such field");
     }
   }
 }

@@ -4,8 +4,8 @@ import { Faults, isObject, type JsonObject } from "../../base/fields.ts";
 import type { Answer, Target } from "../../format.ts";
 import type { Item, NeutralResponse, Part, ReasoningPart, Stop, TextPart } from "../../neutral.ts";
 import { answerId } from "../../translation/ids.ts";
+import { failureOfError } from "../../translation/upstream_error.ts";
 import { countFromStart } from "./content_decode.ts";
-import { failureOfErrorObject } from "./error.ts";
 import { decodeOutputItem } from "./item_decode.ts";
 import {
   callItem,
@@ -57,7 +57,7 @@ export function saysNothing(part: Part): boolean {
 function failureOfAnswer(body: JsonObject): Failure | undefined {
   const status = body["status"];
   const isList = Array.isArray(body["output"]);
-  if (status === "failed" || (!isList && isObject(body["error"]))) return failureOfErrorObject(body["error"]);
+  if (status === "failed" || (!isList && isObject(body["error"]))) return failureOfError(body["error"]);
   return failureOfStatus(status) ?? (isList ? undefined : protocolFault("The upstream's answer has no output"));
 }
 

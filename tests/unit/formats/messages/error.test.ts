@@ -106,7 +106,7 @@ describe("messages error decode", () => {
     [504, apiError("timeout_error"), "timeout", true],
     [400, apiError("invalid_request_error", "prompt is too long: 5 tokens > 4 maximum"), "context_length", false],
     [400, apiError("invalid_request_error", "Output blocked by content filtering policy"), "content_policy", false],
-    [409, apiError("conflict_error"), "invalid_request", true],
+    [409, apiError("conflict_error"), "upstream", true],
     // Errors served with another status than theirs.
     [502, apiError("rate_limit_error"), "rate_limit", true],
     [200, apiError("overloaded_error"), "overloaded", true],
@@ -125,9 +125,9 @@ describe("messages error decode", () => {
 
   test("the upstream's words are kept, a page's are not", () => {
     assert.equal(decoded(400, apiError("invalid_request_error", "messages.0: no")).message, "messages.0: no");
-    assert.equal(decoded(503, "no healthy upstream").message, "The upstream answered 503: no healthy upstream");
-    assert.equal(decoded(502, "<html>Bad</html>").message, "The upstream answered 502 without saying why");
-    assert.equal(decoded(500, "").message, "The upstream answered 500");
+    assert.equal(decoded(503, "no healthy upstream").message, "no healthy upstream");
+    assert.equal(decoded(502, "<html>Bad</html>").message, "The upstream answered with status 502 and a page of HTML");
+    assert.equal(decoded(500, "").message, "The upstream answered with status 500");
     assert.equal(decoded(500, { error: "it broke" }).message, "it broke");
   });
 
@@ -136,7 +136,7 @@ describe("messages error decode", () => {
       error: { type: "authentication_error", message: "bad key sk-ant-1234", code: "sk-ant" },
     });
     assert.equal(JSON.stringify(found).includes("sk-ant"), false);
-    assert.equal(found.source, "gateway");
+    assert.equal(found.source, "upstream");
   });
 
   test("what retries go by is kept, and obeyed", () => {

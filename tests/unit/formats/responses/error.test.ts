@@ -51,7 +51,7 @@ describe("responses decodeError", () => {
     assert.equal(messageOf({ message: "C" }), "C");
     assert.equal(messageOf({ detail: "D" }), "D");
     assert.equal(messageOf("just text"), "just text");
-    assert.equal(messageOf("<html>"), "The upstream answered with status 400");
+    assert.equal(messageOf("<html>"), "The upstream answered with status 400 and a page of HTML");
   });
 
   test("no piece of a key is passed on", () => {

@@ -52,9 +52,12 @@ export type Flag = (typeof FLAGS)[number];
 /** Collects what could not be carried, once per path. */
 export class Losses {
   readonly list: Loss[] = [];
+  readonly #paths = new Set<string>();
 
   add(path: string, reason: string): void {
-    if (!this.list.some((loss) => loss.path === path)) this.list.push({ path, reason });
+    if (this.#paths.has(path)) return;
+    this.#paths.add(path);
+    this.list.push({ path, reason });
   }
 }
 

@@ -253,7 +253,7 @@ class TriviumGateway implements Gateway {
       request_id: requestId,
       ...entry,
       duration_ms: Math.round(performance.now() - since),
-      ...(losses.list.length > 0 ? { losses: losses.list } : {}),
+      ...(losses.list.length > 0 ? { losses: losses.list.slice(0, MAX_LOGGED), losses_count: losses.list.length } : {}),
       ...(outcome.left ? { left: true } : {}),
       ...(outcome.failure === undefined ? {} : { failure: outcome.failure.kind, message: outcome.failure.message }),
     });
@@ -315,6 +315,9 @@ class TriviumGateway implements Gateway {
     return Response.json(body, { status, headers: { ...idHeaders(context.requestId), ...failure.retryHeaders } });
   }
 }
+
+/** Losses that a log line names. */
+const MAX_LOGGED = 50;
 
 const GET_ONLY = ["GET", "HEAD", "OPTIONS"];
 const POST_ONLY = ["POST", "HEAD", "OPTIONS"];

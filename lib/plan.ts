@@ -126,15 +126,19 @@ export function decodeBody(call: Call): Result<NeutralRequest> {
 }
 
 function lossFailure({ list }: Losses): Failure {
-  const told = list.map(({ path, reason }) => `${path} (${reason})`).join(", ");
+  const told = list.slice(0, MAX_TOLD).map(({ path, reason }) => `${path} (${reason})`).join(", ");
+  const more = list.length > MAX_TOLD ? ` and ${list.length - MAX_TOLD} more` : "";
   return {
     kind: "unsupported",
     source: "client",
-    message: `This upstream can't carry all of the request, and losses are refused: ${told}`,
+    message: `This upstream can't carry all of the request, and losses are refused: ${told}${more}`,
     retry: false,
     ...(list[0] === undefined ? {} : { param: list[0].path }),
   };
 }
+
+/** Losses that an error message names. */
+const MAX_TOLD = 50;
 
 const ENVELOPE_MARK = `"${ENVELOPE_PREFIX}`;
 

@@ -61,6 +61,8 @@ export function parseJson(text: string): unknown {
   });
 }
 
+const decoder = new TextDecoder();
+
 class Scanner {
   fault: Failure | undefined;
   #at = 0;
@@ -157,19 +159,50 @@ class Scanner {
   }
 
   #scalar(): boolean {
-    const start = this.#at;
-    const bytes = this.bytes;
-    while (this.#at < bytes.length && isScalarByte(bytes[this.#at] as number)) this.#at++;
-    if (this.#at > start && this.#at - start < 400) {
-      const text = new TextDecoder().decode(bytes.subarray(start, this.#at));
-      if (text === "true" || text === "false" || text === "null" || NUMBER.test(text)) return true;
+    switch (this.bytes[this.#at]) {
+      case 0x74:
+        return this.#literal(TRUE);
+      case 0x66:
+        return this.#literal(FALSE);
+      case 0x6e:
+        return this.#literal(NULL);
+      default:
+        return this.#number();
     }
-    this.#at = start;
-    return this.#reject("Expected a value");
+  }
+
+  #literal(word: readonly number[]): boolean {
+    for (let i = 0; i < word.length; i++) {
+      if (this.bytes[this.#at + i] !== word[i]) return this.#reject("Expected a value");
+    }
+    this.#at += word.length;
+    return true;
+  }
+
+  /** `-? (0 | [1-9] digits) (. digits)? ([eE] [+-]? digits)?`, by hand: a body may be made of millions of them. */
+  #number(): boolean {
+    const { bytes } = this;
+    let at = this.#at;
+    if (bytes[at] === MINUS) at++;
+    const whole = at;
+    at = pastDigits(bytes, at);
+    if (at === whole || (bytes[whole] === ZERO && at > whole + 1)) return this.#reject("Expected a value");
+    if (bytes[at] === POINT) {
+      const fraction = at + 1;
+      at = pastDigits(bytes, fraction);
+      if (at === fraction) return this.#reject("Expected a value");
+    }
+    if (bytes[at] === 0x65 || bytes[at] === 0x45) {
+      const sign = bytes[at + 1] === MINUS || bytes[at + 1] === 0x2b ? at + 2 : at + 1;
+      at = pastDigits(bytes, sign);
+      if (at === sign) return this.#reject("Expected a value");
+    }
+    this.#at = at;
+    return true;
   }
 
   #key(start: number, end: number): string {
-    const text = new TextDecoder().decode(this.bytes.subarray(start, end));
+    const text = decoder.decode(this.bytes.subarray(start, end));
     try {
       return JSON.parse(text) as string;
     } catch {
@@ -198,12 +231,21 @@ class Scanner {
   }
 }
 
-const NUMBER = /^-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?$/;
+const TRUE = [0x74, 0x72, 0x75, 0x65];
+const FALSE = [0x66, 0x61, 0x6c, 0x73, 0x65];
+const NULL = [0x6e, 0x75, 0x6c, 0x6c];
+const MINUS = 0x2d;
+const POINT = 0x2e;
+const ZERO = 0x30;
 
-/** Letters, digits, `+`, `-` and `.`: what numbers, true, false and null are made of. */
-function isScalarByte(byte: number): boolean {
-  return (byte >= 0x30 && byte <= 0x39) || (byte >= 0x61 && byte <= 0x7a) || byte === 0x2d || byte === 0x2e ||
-    byte === 0x2b || byte === 0x45;
+function pastDigits(bytes: Uint8Array, from: number): number {
+  let at = from;
+  while (at < bytes.length) {
+    const byte = bytes[at] as number;
+    if (byte < ZERO || byte > 0x39) break;
+    at++;
+  }
+  return at;
 }
 
 /** Whether an odd number of backslashes stands before `quote`, none of them before `from`. */

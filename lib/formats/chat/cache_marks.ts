@@ -57,7 +57,9 @@ function marksOf(parts: readonly Part[], path: string): (readonly [Part | undefi
   return parts.flatMap((part, index) => {
     const at = part.path ?? path;
     const inner = part.kind === "tool_result" ? marksOf(part.parts, at) : [];
-    return part.cache === undefined ? inner : [...inner, [holderOf(parts, index), { path: at, ...part.cache }] as const];
+    return part.cache === undefined
+      ? inner
+      : [...inner, [holderOf(parts, index), { path: at, ...part.cache }] as const];
   });
 }
 

@@ -16,7 +16,7 @@ import type {
 import { argumentsObject, customAsArguments } from "../../translation/arguments.ts";
 import { normalMediaType } from "../../translation/media.ts";
 import { encodeCitation } from "./citation.ts";
-import { type Encoding, refuse } from "./encoding.ts";
+import { type Encoding, markPath, refuse } from "./encoding.ts";
 import { defined, encodeCache, withExtra } from "./wire.ts";
 
 /** Block types that take a cache mark [T]. */
@@ -47,8 +47,9 @@ export function encodeParts(parts: readonly Part[], path: string, encoding: Enco
 function mark(blocks: JsonObject[], cache: { ttl?: string }, path: string, encoding: Encoding): void {
   const at = blocks.findLastIndex((block) => HOLDERS.has(block["type"]));
   const holder = encoding.own ? blocks.at(-1) : blocks[at];
-  if (holder === undefined) encoding.losses.add(path, "nothing before it can hold the cache mark");
-  else setMark(holder, cache, path, encoding);
+  if (holder === undefined) {
+    encoding.losses.add(markPath(encoding.request, path), "nothing before it can hold the cache mark");
+  } else setMark(holder, cache, path, encoding);
 }
 
 export function setMark(holder: JsonObject, cache: { ttl?: string }, path: string, encoding: Encoding): void {

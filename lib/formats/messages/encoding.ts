@@ -47,3 +47,8 @@ export function refuse(encoding: Encoding, failure: Failure): void {
 export function clientName(request: NeutralRequest, field: string): string {
   return request.wireNames[field] ?? field;
 }
+
+/** Where a client wrote the mark of the part or tool at `path`. */
+export function markPath(request: NeutralRequest, path: string): string {
+  return `${path}.${request.wireNames["cacheMark"] ?? clientName(request, "cache")}`;
+}

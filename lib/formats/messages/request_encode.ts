@@ -5,7 +5,7 @@ import type { EncodedRequest, Losses, Target } from "../../format.ts";
 import type { NeutralRequest } from "../../neutral.ts";
 import { type ToolNames, toolNames } from "../../translation/names.ts";
 import { constrainedSchema } from "../../translation/schema.ts";
-import { clientName, type Encoding } from "./encoding.ts";
+import { clientName, type Encoding, markPath } from "./encoding.ts";
 import { encodeMessages, encodeSystem, newCallIds } from "./history.ts";
 import { encodeSampling, nameLostFields } from "./sampling.ts";
 import { encodeThinking, isOn, lacksSignedThinking, withoutThinking } from "./thinking.ts";
@@ -209,7 +209,7 @@ function keepLastMarks({ request, own, marks, losses }: Encoding): void {
   const most = request.cache?.auto === undefined ? MAX_MARKS : MAX_MARKS - 1;
   for (const { holder, path } of marks.slice(0, -most)) {
     delete holder["cache_control"];
-    losses.add(path, `messages takes ${MAX_MARKS} cache marks: the last are kept`);
+    losses.add(markPath(request, path), `messages takes ${MAX_MARKS} cache marks: the last are kept`);
   }
 }
 

@@ -2,6 +2,7 @@
 import type { Losses, Target } from "../../format.ts";
 import type { NeutralRequest, Part } from "../../neutral.ts";
 import { clientName } from "./encoding.ts";
+import { FORMAT, OPTION_TTLS } from "./wire.ts";
 
 /** The API writes no more than these; of more, the last count. */
 const MAX_MARKS = 4;
@@ -23,7 +24,7 @@ export function chooseMarks(request: NeutralRequest, target: Target, losses: Los
   const name = request.wireNames["cacheMark"] ?? clientName(request, "cache");
   const lost = (mark: Mark, reason: string) => losses.add(`${mark.path}.${name}`, reason);
   const choose = (holder: Part | undefined, mark: Mark) => {
-    if (request.origin !== "responses" && target.capabilities.cacheMarks !== true) {
+    if (request.origin !== FORMAT && target.capabilities.cacheMarks !== true) {
       lost(mark, "the model caches on its own and takes no marks");
     } else if (holder === undefined) lost(mark, "nothing before it can hold a cache mark");
     else chosen.set(holder, mark);
@@ -41,8 +42,8 @@ export function chooseMarks(request: NeutralRequest, target: Target, losses: Los
     chosen.delete(part);
     lost(mark, `only the last ${MAX_MARKS} cache marks count`);
   }
-  for (const { path, ttl = SHORT_TTL } of request.origin === "messages" ? chosen.values() : []) {
-    if (ttl !== SHORT_TTL) losses.add(`${path}.${name}.ttl`, "marks live for 30 minutes here");
+  for (const { path, ttl = SHORT_TTL } of request.origin === FORMAT ? [] : chosen.values()) {
+    if (ttl !== SHORT_TTL && !OPTION_TTLS.has(ttl)) losses.add(`${path}.${name}.ttl`, "marks live for 30 minutes here");
   }
   return new Map([...chosen].map(([part, { ttl }]) => [part, ttl === undefined ? {} : { ttl }]));
 }

@@ -5,7 +5,7 @@ import type { Citation, MediaPart, Part, SearchResultPart } from "../../neutral.
 import { dataUrl } from "../../translation/media.ts";
 import { shiftCitation } from "./content_decode.ts";
 import { carryExtra, type Encoding } from "./encoding.ts";
-import { defined, FORMAT } from "./wire.ts";
+import { defined, FORMAT, OPTION_TTLS } from "./wire.ts";
 
 /** Parts as `content`: a string where there is one plain text, else a list. */
 export function contentOf(parts: readonly JsonObject[]): string | readonly JsonObject[] {
@@ -50,8 +50,9 @@ export function encodeInputPart(encoding: Encoding, part: Part): JsonObject[] {
 function finish(encoding: Encoding, part: Part, wire: JsonObject): JsonObject {
   const mark = encoding.marks.get(part);
   Object.assign(wire, carryExtra(encoding, part.extra, part.path));
-  // How long a mark lives is said only in the words of its own format: the lifetimes differ.
-  if (mark !== undefined) wire["prompt_cache_breakpoint"] = { mode: "explicit", ...(encoding.isOwn ? mark : {}) };
+  // Other formats' marks may live as long as no mark does here.
+  const lifetime = encoding.isOwn || OPTION_TTLS.has(mark?.ttl ?? "") ? mark : {};
+  if (mark !== undefined) wire["prompt_cache_breakpoint"] = { mode: "explicit", ...lifetime };
   return wire;
 }
 

@@ -36,7 +36,9 @@ export function carryExtra(
   if (extra === undefined) return {};
   if (extra.format === FORMAT) return extra.fields;
   for (const [key, value] of Object.entries(extra.fields)) {
-    if (!saysNothing(value)) encoding.losses.add(path === undefined ? key : `${path}.${key}`, "responses has no such field");
+    if (!saysNothing(value)) {
+      encoding.losses.add(path === undefined ? key : `${path}.${key}`, "responses has no such field");
+    }
   }
   return {};
 }

@@ -19,6 +19,7 @@ import {
   INCLUDE_LOGPROBS,
   MAX_NAME,
   MIN_OUTPUT_TOKENS,
+  OPTION_TTLS,
   placeExtensions,
 } from "./wire.ts";
 
@@ -222,7 +223,6 @@ function encodeInclude(encoding: Encoding): string[] | undefined {
 
 /** Lifetimes that another member than `prompt_cache_options` tells. */
 const RETENTIONS: ReadonlySet<string> = new Set(["in_memory", "24h"]);
-const OPTION_TTLS: ReadonlySet<string> = new Set(["30m", "12h"]);
 
 function encodeCache({ cache, origin }: NeutralRequest) {
   const ttl = cache?.ttl ?? "";

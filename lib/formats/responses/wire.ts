@@ -50,6 +50,9 @@ export const MIN_OUTPUT_TOKENS = 16;
 /** The longest tool name, and the longest `safety_identifier`. */
 export const MAX_NAME = 64;
 
+/** How long marks and `prompt_cache_options` can say that a cache lives. */
+export const OPTION_TTLS: ReadonlySet<string> = new Set(["30m", "12h"]);
+
 type Defined<T> =
   & { [K in keyof T as undefined extends T[K] ? never : K]: T[K] }
   & { [K in keyof T as undefined extends T[K] ? K : never]?: Exclude<T[K], undefined> };

@@ -4,7 +4,7 @@
  * sent is decided in `plan.ts`, what the client gets in `reply.ts`.
  */
 import { Buffer } from "node:buffer";
-import { readBody, TOO_LARGE } from "./base/body.ts";
+import { readBodyWithin, TOO_LARGE } from "./base/body.ts";
 import { TIMED_OUT, within } from "./base/clock.ts";
 import { cutOff, fail, type Failure, protocolFault, type Result, success } from "./base/failure.ts";
 import { isObject, type JsonObject } from "./base/fields.ts";
@@ -36,7 +36,13 @@ export function relay(call: Call, route: Route, upstream?: Response): Promise<Re
   }
   const plan = planned.value;
   const trip = new Trip(call, route, plan);
-  const context: ReplyContext = { call, route, format: plan.format, losses: plan.losses };
+  const context: ReplyContext = {
+    call,
+    route,
+    format: plan.format,
+    losses: plan.losses,
+    errorStream: (failure) => trip.errorStream(failure),
+  };
   return replyWith(context, upstream === undefined ? trip.run() : trip.received(upstream));
 }
 
@@ -48,6 +54,11 @@ const MAX_ANSWER_BYTES = 256 * 1024 * 1024;
 /** One attempt: the plan carried out, and its answer taken in. */
 class Trip {
   constructor(readonly call: Call, readonly route: Route, readonly plan: Plan) {}
+
+  /** For an answer that doesn't stream, its first byte is its last. */
+  get #patienceMs(): number {
+    return this.call.config.timeouts.firstByteMs;
+  }
 
   async run(): Promise<Arrived> {
     const { call, route, plan } = this;
@@ -80,7 +91,7 @@ class Trip {
       const feed = new PassFeed(bodyStream(upstream), call.abort, plan.format, call.requestId, decoder);
       return await this.#held(upstream, feed);
     }
-    const bytes = await readAnswer(upstream);
+    const bytes = await readAnswer(upstream, this.#patienceMs);
     if (!bytes.ok) return { upstream, failure: bytes.failure };
     if (!looksLikeJson(bytes.value)) return { upstream, failure: this.#notJson() };
     const failure = this.#errorWithin(upstream, bytes.value);
@@ -90,7 +101,9 @@ class Trip {
   /** Through the neutral form, with the client's names for its tools. */
   async #translated(upstream: Response, request: NeutralRequest, encoded: EncodedRequest): Promise<Arrived> {
     const { call } = this;
-    if (!upstream.ok) return { upstream, failure: this.#decodedError(upstream, await boundedText(upstream)) };
+    if (!upstream.ok) {
+      return { upstream, failure: this.#decodedError(upstream, await boundedText(upstream, this.#patienceMs)) };
+    }
     const answer = this.#answerContext(request);
     if (call.stream && isEventStream(upstream)) {
       const feed = new TranslatedFeed(bodyStream(upstream), call.abort, this.#translation(answer, encoded));
@@ -156,6 +169,18 @@ class Trip {
     return { upstream, body: this.#asStream(whole.value.response, this.#answerContext(request.value)) };
   }
 
+  /** A stream that is nothing but an error, legal from its first event on. */
+  errorStream(failure: Failure): string {
+    const { call, plan } = this;
+    const request = plan.translation?.request ?? decodedOrNothing(call);
+    if (request === undefined) return call.client.errorFrame(failure, call.requestId);
+    let frames = "";
+    for (const frame of call.client.openEncoder(this.#answerContext(request)).encode({ t: "error", failure })) {
+      frames += frame;
+    }
+    return frames;
+  }
+
   #answerContext(request: NeutralRequest): Answer {
     const { call, route, plan } = this;
     return {
@@ -177,7 +202,7 @@ class Trip {
 
   /** The answer as a whole, with an estimate of its usage where nobody counted. */
   async #whole(upstream: Response): Promise<Result<{ response: NeutralResponse; isEstimated: boolean }>> {
-    const bytes = await readAnswer(upstream);
+    const bytes = await readAnswer(upstream, this.#patienceMs);
     if (!bytes.ok) return bytes;
     const text = new TextDecoder().decode(bytes.value);
     const decoded = isEventStream(upstream) ? this.#collected(bytes.value) : this.#decoded(upstream, text);
@@ -227,7 +252,7 @@ class Trip {
    * the gateway's business, and such a text may quote the key.
    */
   async #passedError(upstream: Response): Promise<Arrived> {
-    const text = await boundedText(upstream);
+    const text = await boundedText(upstream, this.#patienceMs);
     const failure = this.#decodedError(upstream, text);
     const body = jsonObject(text);
     const passes = body !== undefined && this.plan.format.isErrorBody(body) && failure.kind !== "upstream_auth" &&
@@ -254,6 +279,11 @@ class Trip {
   #notJson(cause?: unknown): Failure {
     return protocolFault(`Provider "${this.route.provider.name}" answered with something that isn't JSON`, cause);
   }
+}
+
+function decodedOrNothing(call: Call): NeutralRequest | undefined {
+  const decoded = decodeBody(call);
+  return decoded.ok ? decoded.value : undefined;
 }
 
 function jsonObject(text: string): JsonObject | undefined {
@@ -293,20 +323,34 @@ function looksLikeJson(bytes: Uint8Array): boolean {
   return bytes[start] === 0x7b && bytes[end] === 0x7d;
 }
 
-async function readAnswer(upstream: Response): Promise<Result<Uint8Array<ArrayBuffer>>> {
+/** `ms`: how long the upstream may take to its last byte. */
+async function readAnswer(upstream: Response, ms: number): Promise<Result<Uint8Array<ArrayBuffer>>> {
   try {
-    const bytes = await readBody(upstream, MAX_ANSWER_BYTES);
+    const bytes = await readBodyWithin(upstream, MAX_ANSWER_BYTES, ms);
     if (bytes === TOO_LARGE) return fail(protocolFault("The upstream's answer is too large"));
+    if (bytes === TIMED_OUT) return fail(unfinished(ms));
     return success(bytes as Uint8Array<ArrayBuffer>);
   } catch (error) {
     return fail({ ...cutOff("The upstream broke off its answer"), cause: error });
   }
 }
 
-async function boundedText(upstream: Response): Promise<string> {
+function unfinished(ms: number): Failure {
+  return {
+    kind: "timeout",
+    source: "upstream",
+    message: `The upstream did not finish its answer in ${ms} ms`,
+    retry: true,
+  };
+}
+
+/** What an error says is not worth a longer wait: its status is known. */
+const ERROR_TEXT_MS = 5000;
+
+async function boundedText(upstream: Response, ms: number): Promise<string> {
   try {
-    const bytes = await readBody(upstream, MAX_ERROR_BYTES);
-    return bytes === TOO_LARGE ? "" : new TextDecoder().decode(bytes);
+    const bytes = await readBodyWithin(upstream, MAX_ERROR_BYTES, Math.min(ms, ERROR_TEXT_MS));
+    return typeof bytes === "symbol" ? "" : new TextDecoder().decode(bytes);
   } catch {
     return "";
   }

@@ -35,6 +35,8 @@ export interface ReplyContext {
   /** The upstream's. */
   format: Format;
   losses: Losses;
+  /** A whole stream that tells this failure and nothing else, for when the status is already out. */
+  errorStream?: (failure: Failure) => string;
 }
 
 const EVENT_STREAM = "text/event-stream; charset=utf-8";
@@ -48,7 +50,8 @@ export async function replyWith(context: ReplyContext, arriving: Promise<Arrived
   const opening = arriving.then((late): Feed | Failure =>
     "failure" in late ? late.failure : "feed" in late ? late.feed : new WholeFeed(late.body)
   );
-  return streamReply(context, new LateFeed(opening, call.client, call.requestId, call.abort));
+  const tell = context.errorStream ?? ((failure: Failure) => call.client.errorFrame(failure, call.requestId));
+  return streamReply(context, new LateFeed(opening, call.client.keepaliveFrame, tell, call.abort));
 }
 
 function settle(context: ReplyContext, arrived: Arrived): Relayed {

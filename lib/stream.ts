@@ -110,6 +110,11 @@ class Source {
     }
   }
 
+  /** The same, or `TIMED_OUT` at that time; undefined: there is none. */
+  async readBefore(time: number | undefined): Promise<Uint8Array | undefined | Failure | typeof TIMED_OUT> {
+    return time === undefined ? await this.read() : await within(this.read(), Math.max(0, time - Date.now()));
+  }
+
   silentMs(): number {
     return Date.now() - this.#lastRead;
   }
@@ -168,7 +173,8 @@ export class TranslatedFeed implements Feed {
   #hasContent = false;
   #hasUsage = false;
   #outputBytes = 0;
-  #finished = false;
+  /** When the answer is taken for ended, once the upstream has said how it ends. */
+  #endBy: number | undefined;
   #done = false;
   /** A failure that came before any content, not yet told to the client. */
   #early: Failure | undefined;
@@ -226,7 +232,7 @@ export class TranslatedFeed implements Feed {
   }
 
   async #step(): Promise<void> {
-    const chunk = this.#finished ? await within(this.#source.read(), AFTER_FINISH_MS) : await this.#source.read();
+    const chunk = await this.#source.readBefore(this.#endBy);
     if (this.#failed !== undefined) return this.#emit({ t: "error", failure: this.#failed });
     if (chunk === undefined || chunk === TIMED_OUT) {
       this.#decodeAll(this.#sse.end());
@@ -236,7 +242,7 @@ export class TranslatedFeed implements Feed {
     }
     if (!(chunk instanceof Uint8Array)) {
       // A connection that breaks after the end of the answer breaks nothing.
-      return this.#finished
+      return this.#endBy !== undefined
         ? this.#run(this.#translation.decoder.end(), 0)
         : this.#emit({ t: "error", failure: chunk });
     }
@@ -284,7 +290,7 @@ export class TranslatedFeed implements Feed {
     this.#hasContent ||= isContent(event);
     if ("delta" in event) this.#outputBytes += utf8Length(event.delta);
     else if (event.t === "usage") this.#hasUsage = true;
-    else if (event.t === "finish") this.#finished = true;
+    else if (event.t === "finish") this.#endBy ??= Date.now() + AFTER_FINISH_MS;
     else if (event.t === "end") {
       this.#done = true;
       this.#source.finish();
@@ -371,7 +377,8 @@ export class PassFeed implements Feed {
   #held = new Uint8Array(0);
   /** Part of an event is already out: nothing may be written before its end. */
   #isMidEvent = false;
-  #hasEnded = false;
+  /** When the answer is taken for ended, once one of its last events has passed. */
+  #endBy: number | undefined;
   #done = false;
   #failed: Failure | undefined;
   failure: Failure | undefined;
@@ -452,7 +459,7 @@ export class PassFeed implements Feed {
   }
 
   async #step(): Promise<void> {
-    const chunk = this.#hasEnded ? await within(this.#source.read(), AFTER_FINISH_MS) : await this.#source.read();
+    const chunk = await this.#source.readBefore(this.#endBy);
     if (this.#done) return;
     const bytes = chunk instanceof Uint8Array
       ? this.#upToBoundary(chunk)
@@ -478,9 +485,11 @@ export class PassFeed implements Feed {
   }
 
   #lookForEnd(bytes: Uint8Array): void {
-    if (this.#hasEnded) return;
+    if (this.#endBy !== undefined) return;
     const buffer = bufferOf(bytes);
-    this.#hasEnded = this.#format.terminals.some((terminal) => buffer.includes(terminal));
+    if (this.#format.terminals.some((terminal) => buffer.includes(terminal))) {
+      this.#endBy = Date.now() + AFTER_FINISH_MS;
+    }
   }
 
   #end(failure: Failure | undefined): Uint8Array | undefined {
@@ -489,7 +498,7 @@ export class PassFeed implements Feed {
     this.#lookForEnd(joinBytes([this.#held, LINE_END]));
     const rest = this.#held;
     this.#held = new Uint8Array(0);
-    if (this.#hasEnded) {
+    if (this.#endBy !== undefined) {
       this.#source.finish();
       return rest.length > 0 ? rest : undefined;
     }
@@ -522,10 +531,11 @@ export class LateFeed implements Feed {
   #told = false;
   readonly #since = Date.now();
 
+  /** `tell`: a whole stream that says this failure. */
   constructor(
     readonly opening: Promise<Feed | Failure>,
-    readonly format: Format,
-    readonly requestId: string,
+    readonly keepaliveFrame: string,
+    readonly tell: (failure: Failure) => string,
     readonly abort: AbortController,
   ) {}
 
@@ -538,19 +548,23 @@ export class LateFeed implements Feed {
   }
 
   async next(): Promise<Uint8Array | undefined> {
-    if (this.#feed === undefined && this.#failure === undefined) {
-      const outcome = await this.opening;
-      if ("kind" in outcome) this.#failure = outcome;
-      else this.#feed = outcome;
-    }
+    if (this.#feed === undefined && this.#failure === undefined) await this.#arrive();
     if (this.#feed !== undefined) return this.#feed.next();
     if (this.#told || this.#failure === undefined) return undefined;
     this.#told = true;
-    return encoder.encode(this.format.errorFrame(this.#failure, this.requestId));
+    return encoder.encode(this.tell(this.#failure));
+  }
+
+  async #arrive(): Promise<void> {
+    const outcome = await this.opening;
+    if ("kind" in outcome) this.#failure ??= outcome;
+    // It has been given up meanwhile: what comes now is let go.
+    else if (this.#failure !== undefined) outcome.close();
+    else this.#feed = outcome;
   }
 
   keepalive(): Uint8Array | undefined {
-    return this.#feed === undefined ? encoder.encode(this.format.keepaliveFrame) : this.#feed.keepalive();
+    return this.#feed === undefined ? encoder.encode(this.keepaliveFrame) : this.#feed.keepalive();
   }
 
   silentMs(): number {
@@ -558,8 +572,9 @@ export class LateFeed implements Feed {
   }
 
   fail(failure: Failure): void {
-    if (this.#feed === undefined) this.abort.abort();
-    else this.#feed.fail(failure);
+    if (this.#feed !== undefined) return this.#feed.fail(failure);
+    this.#failure ??= failure;
+    this.abort.abort();
   }
 
   close(): void {

@@ -2,7 +2,7 @@
  * What models can do, as data: one line a class of models, the first pattern that matches the model's name wins, and an
  * unknown newer model of a family gets the newest class of that family. Source: TRANSLATION.md, 2.1, 2.2 and 2.7.
  */
-import type { Effort } from "./neutral.ts";
+import type { Effort, FormatName } from "./neutral.ts";
 
 export interface Capabilities {
   /** Tokens the model can write at most; undefined where nobody knows. */
@@ -18,6 +18,8 @@ export interface Capabilities {
   efforts?: readonly Effort[];
   /** `output_config.effort` beside a budget (Opus 4.5). */
   effortBesideBudget?: boolean;
+  /** A model with a budget that can be told not to show its thinking. Adaptive ones all can. */
+  hidesThinking?: true;
   /**
    * Which sampling fields it takes: `all`; `none` (OpenAI's reasoning models refuse temperature, top_p, penalties,
    * logprobs and logit_bias); `fixed` (Claude after Opus 4.6: only temperature 1, top_p ≥ 0.99, no top_k).
@@ -90,9 +92,15 @@ const GPT_NEWEST: Capabilities = {
 const CLASSES: readonly (readonly [RegExp, Capabilities])[] = [
   [/claude-(?:instant|2|3-(?:opus|sonnet|haiku)|3-5)/, CLAUDE_OLD],
   [/claude-3-7/, CLAUDE_BUDGET],
-  [/claude-(?:opus-4-5)/, { ...CLAUDE_BUDGET, effortBesideBudget: true, efforts: ["low", "medium", "high"] }],
+  [/claude-opus-4-5/, {
+    ...CLAUDE_BUDGET,
+    hidesThinking: true,
+    effortBesideBudget: true,
+    efforts: ["low", "medium", "high"],
+  }],
+  [/claude-(?:sonnet|haiku)-4-5/, { ...CLAUDE_BUDGET, hidesThinking: true }],
   [/claude-opus-4(?:-0|-1|-2\d{7}|@|$)/, { ...CLAUDE_BUDGET, maxOutputTokens: 32_000, temperatureWithTopP: true }],
-  [/claude-(?:sonnet|haiku)-4(?:-0|-5|-2\d{7}|@|$)/, CLAUDE_BUDGET],
+  [/claude-(?:sonnet|haiku)-4(?:-0|-2\d{7}|@|$)/, CLAUDE_BUDGET],
   [/claude-(?:opus|sonnet|haiku)-4-6/, CLAUDE_ADAPTIVE],
   [/claude/, CLAUDE_NEWEST],
   [/gpt-5[^/]*-chat/, { ...PLAIN, thinking: "none", maxOutputTokens: 16_384, contextTokens: 128_000 }],
@@ -116,4 +124,18 @@ export function capabilitiesOf(model: string): Capabilities {
   const name = model.toLowerCase();
   for (const [pattern, capabilities] of CLASSES) if (pattern.test(name)) return capabilities;
   return PLAIN;
+}
+
+/**
+ * In which of a provider's formats a translated request is sent: the first, but for a model that can't both reason and
+ * call tools there (TRANSLATION.md, 2.1 and case 29).
+ */
+export function translatedFormat(
+  { toolsNeedResponses }: Capabilities,
+  formats: readonly FormatName[],
+  hasTools: boolean,
+): FormatName {
+  const [first = "chat"] = formats;
+  const prefersResponses = hasTools && toolsNeedResponses && first === "chat" && formats.includes("responses");
+  return prefersResponses ? "responses" : first;
 }

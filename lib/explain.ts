@@ -11,7 +11,7 @@ import { shownRequest } from "./upstream.ts";
 /** The rule that matched, the target, what is sent where, and what is lost; or the error that the client would get. */
 export function explain(call: Call, route: Route): JsonObject {
   const { provider, model } = route;
-  const format = upstreamFormat(call.client, route);
+  const format = upstreamFormat(call, route);
   const head = {
     client: call.client.name,
     model: call.model,

@@ -129,6 +129,8 @@ export interface Format {
   readonly keyHeader: "authorization" | "x-api-key";
   /** No standard field brings thinking back from clients: what they may drop is remembered for them (1.4, carrier 3). */
   readonly dropsReasoning: boolean;
+  /** Its tool calls can hold a signature of their own (PITFALLS, 29); for clients of other formats thinking carries it. */
+  readonly signsCalls: boolean;
   /** What fills a silence in a stream of this format. */
   readonly keepaliveFrame: string;
 

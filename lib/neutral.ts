@@ -40,6 +40,8 @@ export interface NeutralRequest {
   /** Output kinds beside text and what goes with them (chat's `modalities`, `audio`). */
   audioOutput?: JsonObject;
   prediction?: unknown;
+  /** What the maker is to check of the input and the answer, in the words that chat and responses share. */
+  moderation?: JsonObject;
   reasoning?: Reasoning;
   cache?: { key?: string; ttl?: string; mode?: string; auto?: { ttl?: string } };
   serviceTier?: string;
@@ -55,7 +57,11 @@ export interface NeutralRequest {
   };
   truncation?: string;
   include: string[];
+  /** Some of `include` is of its own format's answers alone. */
+  includesOwn?: boolean;
   contextManagement?: unknown;
+  /** What of it is the wish for a summary in the history's stead, once the input has so many tokens. */
+  compaction?: { tokens: number; isAll: boolean };
   stream: boolean;
   includeUsage: boolean;
   includeObfuscation?: boolean;
@@ -104,6 +110,8 @@ export interface Reasoning {
 export interface Extra {
   format: FormatName;
   fields: JsonObject;
+  /** The one of `fields` that only wraps members of the same thing (chat's `function`): each of them has its own path. */
+  wrapper?: string;
 }
 
 export type Role = "system" | "developer" | "user" | "assistant" | "tool";
@@ -125,6 +133,7 @@ export interface Message {
  * share one object; it matters to its own format alone.
  */
 export interface Item {
+  path?: string;
   id?: string;
   role?: string;
   phase?: string;
@@ -261,6 +270,8 @@ export interface Tool {
   /** A custom tool's grammar, as chat and responses write it: `{type: "grammar", syntax, definition}`. */
   grammar?: JsonObject;
   namespace?: string;
+  /** On a namespace's first tool: its own members beside its name and tools, and where it stood. */
+  namespaceExtra?: { path: string; extra: Extra };
   deferLoading?: boolean;
   cache?: { ttl?: string };
   path?: string;
@@ -375,6 +386,8 @@ export type NeutralEvent =
     usage?: Usage;
     serviceTier?: string;
     fingerprint?: string;
+    /** Known only where a whole answer is told as a stream. */
+    extra?: Extra;
   }
   /** `part` is as yet empty: text, arguments and opaque values follow as deltas, except in native and redacted parts. */
   | { t: "part_start"; c: number; i: number; part: Part }

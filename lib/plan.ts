@@ -6,13 +6,14 @@ import { Buffer } from "node:buffer";
 import { fail, type Failure, invalid, type Result, success } from "./base/failure.ts";
 import type { JsonObject } from "./base/fields.ts";
 import { parseJson, replaceAt, type Span } from "./base/json.ts";
-import { capabilitiesOf } from "./capabilities.ts";
+import { capabilitiesOf, translatedFormat } from "./capabilities.ts";
 import type { Config } from "./config.ts";
 import { type EncodedRequest, type Format, Losses, type Target } from "./format.ts";
 import { FORMATS } from "./formats/mod.ts";
 import type { NeutralRequest } from "./neutral.ts";
 import type { Route } from "./router.ts";
 import type { ReasoningMemory } from "./translation/carry.ts";
+import { accountHeaders } from "./translation/headers.ts";
 import { ENVELOPE_PREFIX } from "./translation/envelope.ts";
 
 /** One request of a client, as far as it is known before its format is looked into. */
@@ -51,7 +52,7 @@ export interface Plan {
 
 /** Fails when the request is wrong, or can't be carried to this upstream, or loses what may not be lost. */
 export function planCall(call: Call, route: Route): Result<Plan> {
-  const format = upstreamFormat(call.client, route);
+  const format = upstreamFormat(call, route);
   const target = targetOf(route, format);
   const losses = new Losses();
   const plan = format === call.client
@@ -61,10 +62,17 @@ export function planCall(call: Call, route: Route): Result<Plan> {
   return plan.ok && losses.list.length > 0 && !mayLose ? fail(lossFailure(losses)) : plan;
 }
 
-/** Whether the provider serves the client's own format: then bytes pass. Else the first format that it lists. */
-export function upstreamFormat(client: Format, route: Route): Format {
-  const { formats } = route.provider;
-  return formats.includes(client.name) ? client : FORMATS[formats[0] ?? "chat"];
+/**
+ * The client's own format where the provider serves it: then bytes pass. Else the first that it lists and its model can
+ * do all of the request in.
+ */
+export function upstreamFormat(
+  { client, members }: Pick<Call, "client" | "members">,
+  { provider, model }: Route,
+): Format {
+  const { formats } = provider;
+  if (formats.includes(client.name)) return client;
+  return FORMATS[translatedFormat(capabilitiesOf(model), formats, members.has("tools"))];
 }
 
 export function targetOf(route: Route, format: Format): Target {
@@ -101,7 +109,8 @@ function translate(call: Call, format: Format, target: Target, losses: Losses): 
   if (call.client.dropsReasoning) call.memory.restore(call.scope, request);
   const encoded = format.encodeRequest(request, target, losses);
   if (!encoded.ok) return encoded;
-  const { body, headers } = encoded.value;
+  const { body } = encoded.value;
+  const headers = { ...accountHeaders(call.headers, target.family), ...encoded.value.headers };
   return success({
     format,
     target,

@@ -17,6 +17,7 @@ import { type Call, decodeBody, type Plan, planCall, upstreamFormat } from "./pl
 import { type Arrived, failureReply, type Relayed, type ReplyContext, replyWith } from "./reply.ts";
 import type { Route } from "./router.ts";
 import { type Feed, PassFeed, TranslatedFeed, type Translation } from "./stream.ts";
+import { carrySignatures, openSignatureCarrier } from "./translation/call_signatures.ts";
 import { openObserver } from "./translation/carry.ts";
 import { estimateInputTokens, tokensOfBytes, utf8Length } from "./translation/estimate.ts";
 import { openRestore, restoreResponse } from "./translation/restore.ts";
@@ -31,7 +32,7 @@ import { secretsOf, send, withoutSecrets } from "./upstream.ts";
 export function relay(call: Call, route: Route, upstream?: Response): Promise<Relayed> {
   const planned = planCall(call, route);
   if (!planned.ok) {
-    const context = { call, route, format: upstreamFormat(call.client, route), losses: new Losses() };
+    const context = { call, route, format: upstreamFormat(call, route), losses: new Losses() };
     return Promise.resolve(failureReply(context, planned.failure));
   }
   const plan = planned.value;
@@ -126,6 +127,7 @@ class Trip {
     const cutter = encoded.emulateStop === undefined ? undefined : openStopCutter(encoded.emulateStop);
     if (cutter !== undefined) stages.push(cutter);
     const { memory, scope } = call;
+    if (!call.client.signsCalls) stages.push(openSignatureCarrier());
     if (call.client.dropsReasoning) stages.push(openObserver((parts) => memory.remember(scope, parts)));
     if (call.client.oneOpenPart) stages.push(openSequencer());
     return {
@@ -144,7 +146,7 @@ class Trip {
     const cut = encoded.emulateStop === undefined ? restored : cutResponse(restored, encoded.emulateStop);
     const parts: readonly Part[] = cut.candidates[0]?.parts ?? [];
     if (call.client.dropsReasoning) call.memory.remember(call.scope, parts);
-    return cut;
+    return call.client.signsCalls ? cut : carrySignatures(cut);
   }
 
   /** A whole answer to a request for a stream: some upstreams ignore the wish. */

@@ -1,4 +1,4 @@
-/** Client headers that go on with a request that passes as bytes (TRANSLATION.md, 2.10). Credentials are never among them. */
+/** Client headers that go on with a request (TRANSLATION.md, 2.10). Credentials are never among them. */
 
 /** OpenAI's own, and those that its Codex adds; for OpenAI's models alone. */
 const OPENAI =
@@ -6,6 +6,13 @@ const OPENAI =
 
 export function openaiHeaders(headers: Headers, family: string): Record<string, string> {
   return family === "openai" ? pickHeaders(headers, OPENAI) : {};
+}
+
+/** Whose account is charged, and what makes a repeated request one: OpenAI's in all its formats. */
+const ACCOUNT = /^(?:openai-(?:organization|project)|idempotency-key)$/;
+
+export function accountHeaders(headers: Headers, family: string): Record<string, string> {
+  return family === "openai" ? pickHeaders(headers, ACCOUNT) : {};
 }
 
 export function pickHeaders(headers: Headers, pattern: RegExp): Record<string, string> {

@@ -158,18 +158,11 @@ function candidatesOf(state: State): Candidate[] {
 
 /**
  * The events of a stream that would have given this answer, one delta a part. What events have no place for is left out:
- * `extra` of the answer and `logprobs` of a candidate, which matter to their own format alone.
+ * `logprobs` of a candidate, which matter to their own format alone.
  */
 export function* replay(response: NeutralResponse): Generator<NeutralEvent> {
-  const { id, model, createdAt, serviceTier, fingerprint } = response;
-  yield {
-    t: "start",
-    id,
-    model,
-    createdAt,
-    ...(serviceTier === undefined ? {} : { serviceTier }),
-    ...(fingerprint === undefined ? {} : { fingerprint }),
-  };
+  const { candidates: _, usage, ...head } = response;
+  yield { t: "start", ...head, ...(usage === undefined ? {} : { usage }) };
   for (const candidate of response.candidates) {
     for (const [i, part] of candidate.parts.entries()) yield* replayPart(candidate.index, i, part);
     yield { t: "finish", c: candidate.index, stop: candidate.stop };

@@ -3,7 +3,7 @@ import { protocolFault } from "../../base/failure.ts";
 import type { JsonObject } from "../../base/fields.ts";
 import { commentFrame, dataFrame } from "../../base/sse.ts";
 import type { Answer, Losses, StreamEncoder } from "../../format.ts";
-import type { NeutralEvent, Part, ReasoningPart, Stop, ToolCallPart, Usage } from "../../neutral.ts";
+import type { Citation, NeutralEvent, Part, ReasoningPart, Stop, ToolCallPart, Usage } from "../../neutral.ts";
 import { answerId, randomId } from "../../translation/ids.ts";
 import { encodeAnnotation } from "./citation.ts";
 import { errorFrame } from "./error.ts";
@@ -47,7 +47,8 @@ interface Choice {
   open: Map<number, OpenCall>;
   /** Thinking is kept whole: it is told once more, with its signatures, before the finish. */
   reasoning: Map<number, ReasoningPart>;
-  citations: JsonObject[];
+  /** With their part: one without offsets of its own covers all of it, however much of it is still to come. */
+  citations: { i: number; citation: Citation }[];
 }
 
 interface OpenCall {
@@ -228,11 +229,8 @@ function callDelta({ index, isCustom }: OpenCall, delta: string): JsonObject {
 }
 
 function addCitation(state: State, event: Extract<NeutralEvent, { t: "citation" }>): void {
-  const choice = state.choices.get(event.c);
-  const text = choice?.texts.get(event.i);
-  const annotation = encodeAnnotation(event.citation, text?.start ?? 0, text?.end ?? 0);
-  if (annotation === undefined) loseCitation(choicePath(event.c), state.losses);
-  else choice?.citations.push(annotation);
+  if (encodeAnnotation(event.citation, 0, 0) === undefined) loseCitation(choicePath(event.c), state.losses);
+  else state.choices.get(event.c)?.citations.push({ i: event.i, citation: event.citation });
 }
 
 /** Signatures of thinking wait for the entries; a call's own goes out beside its arguments. */
@@ -270,9 +268,13 @@ function* finish(state: State, c: number, stop: Stop): Generator<string> {
 
 /** What JS keeps only the last and Python adds up is sent whole and once (TRANSLATION.md, 1.4). */
 function lastMembers(choice: Choice): JsonObject {
+  const annotations = choice.citations.map(({ i, citation }) => {
+    const text = choice.texts.get(i);
+    return encodeAnnotation(citation, text?.start ?? 0, text?.end ?? 0);
+  });
   return {
     ...detailsMember([...choice.reasoning.values()]),
-    ...(choice.citations.length === 0 ? {} : { annotations: choice.citations }),
+    ...(annotations.length === 0 ? {} : { annotations }),
   };
 }
 

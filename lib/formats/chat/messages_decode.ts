@@ -140,7 +140,7 @@ function functionCall(call: Fields, id: string): ToolCallPart {
     arguments: argumentsText(inner),
     path: call.path,
     ...thoughtSignature(call),
-    ...ownExtra(callExtra(call, "function", rest())),
+    ...ownExtra(callExtra(call, "function", rest()), "function"),
   };
 }
 
@@ -160,7 +160,7 @@ function customCall(call: Fields, id: string): ToolCallPart {
     toolKind: "custom",
     arguments: inner.string("input") ?? "",
     path: call.path,
-    ...ownExtra(callExtra(call, "custom", rest())),
+    ...ownExtra(callExtra(call, "custom", rest()), "custom"),
   };
 }
 

@@ -2,8 +2,10 @@
 import type { JsonObject } from "../../base/fields.ts";
 import type { Message, Part, ReasoningPart, Role, ToolCallPart, ToolResultPart } from "../../neutral.ts";
 import { customAsArguments } from "../../translation/arguments.ts";
+import { restoreSignatures } from "../../translation/call_signatures.ts";
 import { settleToolResults } from "../../translation/history.ts";
 import { callId, shortCallId } from "../../translation/ids.ts";
+import { phasesOf } from "../../translation/leftover.ts";
 import type { Encoding } from "./encoding.ts";
 import { contentOf, encodePart, extraOf, isPlainText, pathOf } from "./parts_encode.ts";
 import { detailsOf } from "./reasoning.ts";
@@ -14,12 +16,15 @@ const MAX_CALL_ID = 40;
 
 export function encodeMessages(encoding: Encoding): JsonObject[] {
   const { request, losses } = encoding;
-  const messages = settleToolResults(request.messages, losses);
-  const last = request.messages.at(-1);
-  if (last?.role === "assistant" && !encoding.isOwn) {
-    losses.add(last.path ?? "messages", "prefill: the upstream answers after it instead of going on with it");
-  }
-  return [...instructionMessage(encoding), ...messages.flatMap((message) => encodeMessage(message, encoding))];
+  const messages = settleToolResults(request.messages, losses).flatMap((message) => encodeMessage(message, encoding));
+  reportPrefill(messages.at(-1), encoding);
+  return [...instructionMessage(encoding), ...messages];
+}
+
+/** Only the messages format goes on writing where a last message of the assistant's ends. */
+function reportPrefill(last: JsonObject | undefined, { request, losses }: Encoding): void {
+  if (last?.["role"] !== "assistant" || request.origin !== "messages") return;
+  losses.add(request.messages.at(-1)?.path ?? "messages", "prefill: the upstream answers after it, not from there on");
 }
 
 function instructionMessage(encoding: Encoding): JsonObject[] {
@@ -72,7 +77,7 @@ function asList(encoded: JsonObject | undefined): JsonObject[] {
 
 function withMembers(encoded: JsonObject, message: Message, encoding: Encoding): JsonObject {
   const path = message.path ?? "messages";
-  if (message.phase !== undefined) encoding.losses.add(`${path}.phase`, "chat has no such member");
+  for (const phase of phasesOf(message)) encoding.losses.add(phase, "chat has no such member");
   const named = message.name === undefined ? encoded : { ...encoded, name: message.name };
   return extraOf(named, message.extra, path, encoding);
 }
@@ -86,7 +91,8 @@ function toolMessages(message: Message, encoding: Encoding): JsonObject[] {
   ];
 }
 
-function assistantMessage(message: Message, encoding: Encoding): JsonObject[] {
+function assistantMessage(said: Message, encoding: Encoding): JsonObject[] {
+  const message = { ...said, parts: [...restoreSignatures(said.parts, encoding.target.family)] };
   const reasoning = message.parts.filter((part): part is ReasoningPart => part.kind === "reasoning");
   const calls = message.parts.filter((part): part is ToolCallPart => part.kind === "tool_call");
   const refusal = message.parts.map((part) => part.kind === "refusal" ? part.text : "").join("");
@@ -110,13 +116,26 @@ function assistantMessage(message: Message, encoding: Encoding): JsonObject[] {
 
 /** Several plain texts are one text in this format's own answers, so they are one when they go back. */
 function assistantContent(message: Message, encoding: Encoding): string | readonly JsonObject[] | undefined {
-  const parts = message.parts.flatMap((part): JsonObject[] => {
-    if (part.kind === "reasoning") return isThinkingPart(part, encoding) ? [thinkingPart(part)] : [];
-    if (part.kind === "refusal" || part.kind === "tool_call") return [];
-    return asList(encodePart(part, encoding));
+  const written = message.parts.flatMap((part) => {
+    const encoded = contentPart(part, encoding);
+    return encoded === undefined ? [] : [{ kind: part.kind, encoded }];
   });
+  const parts = written.map(({ encoded }) => encoded);
   if (encoding.isOwn || !parts.every(isPlainText)) return contentOf(parts);
-  return parts.length === 0 ? undefined : parts.map((part) => part["text"]).join("");
+  let text: string | undefined;
+  let previous: Part["kind"] | undefined;
+  for (const { kind, encoded } of written) {
+    // What stands in for another format's part is set apart from what the model said.
+    const gap = text === undefined || (kind === "text" && previous === "text") ? "" : "\n\n";
+    text = `${text ?? ""}${gap}${encoded["text"]}`;
+    previous = kind;
+  }
+  return text;
+}
+
+function contentPart(part: Part, encoding: Encoding): JsonObject | undefined {
+  if (part.kind === "reasoning") return isThinkingPart(part, encoding) ? thinkingPart(part) : undefined;
+  return part.kind === "refusal" || part.kind === "tool_call" ? undefined : encodePart(part, encoding);
 }
 
 /** Thinking that the client sent among the content, as Mistral's models write it. */

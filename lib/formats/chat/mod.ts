@@ -32,6 +32,7 @@ export const chat: Format = {
   ],
   keyHeader: "authorization",
   dropsReasoning: true,
+  signsCalls: true,
   keepaliveFrame: KEEPALIVE,
   decodeRequest,
   passedHeaders: (headers, target) => openaiHeaders(headers, target.family),

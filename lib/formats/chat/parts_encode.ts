@@ -2,10 +2,10 @@
 import { Buffer } from "node:buffer";
 import { unsupported } from "../../base/failure.ts";
 import type { JsonObject } from "../../base/fields.ts";
-import type { Extra, MediaPart, NativePart, Part, SearchResultPart, TextPart } from "../../neutral.ts";
+import type { CompactionPart, Extra, MediaPart, NativePart, Part, SearchResultPart, TextPart } from "../../neutral.ts";
 import { dataUrl } from "../../translation/media.ts";
 import { withMark } from "./cache_marks.ts";
-import type { Encoding } from "./encoding.ts";
+import { type Encoding, nameOf } from "./encoding.ts";
 import { withExtra } from "./wire.ts";
 
 /** What a part becomes as content; undefined where nothing of it can stand there. */
@@ -23,9 +23,9 @@ export function encodePart(part: Part, encoding: Encoding): JsonObject | undefin
     case "refusal":
       return text(part.text);
     case "search_result":
-      return text(searchResultText(part));
+      return finished(text(searchResultText(part)), part, encoding);
     case "compaction":
-      return part.text === undefined ? dropped(part, encoding) : text(part.text);
+      return encodeCompaction(part, encoding);
     case "native":
       return encodeNative(part, encoding);
     case "reasoning":
@@ -54,9 +54,16 @@ function dropped(part: Part, { losses }: Encoding): undefined {
   return undefined;
 }
 
-function textPart(part: TextPart, { losses }: Encoding): JsonObject {
-  if ((part.citations ?? []).length > 0) losses.add(`${pathOf(part)}.citations`, "chat takes no citations back");
+function textPart(part: TextPart, { losses, request }: Encoding): JsonObject {
+  const name = nameOf(request, "citations");
+  if ((part.citations ?? []).length > 0) losses.add(`${pathOf(part)}.${name}`, "chat takes no citations back");
   return text(part.text);
+}
+
+function encodeCompaction(part: CompactionPart, encoding: Encoding): JsonObject | undefined {
+  if (part.text === undefined || part.text === "") return dropped(part, encoding);
+  encoding.losses.add(pathOf(part), "emulated: the compaction's summary goes as text");
+  return text(`Summary of the conversation so far: ${part.text}`);
 }
 
 /** Server tools and their results of another format: what they say in words, if they say anything. */
@@ -121,19 +128,13 @@ function encodeVideo(part: MediaPart, encoding: Encoding): JsonObject | undefine
 }
 
 function encodeDocument(part: MediaPart, encoding: Encoding): JsonObject | undefined {
-  const { source, mediaType = "application/pdf", title } = part;
-  loseDocumentOptions(part, encoding);
+  const { source } = part;
+  if (part.citationsEnabled === true) encoding.losses.add(`${pathOf(part)}.citations`, "chat can't cite documents");
   switch (source.type) {
     case "text":
-      return text(titled(title, source.text));
+      return text(titled(part, source.text));
     case "base64":
-      if (mediaType.startsWith("text/") && !encoding.isOwn) {
-        return text(titled(title, Buffer.from(source.data, "base64").toString()));
-      }
-      return {
-        type: "file",
-        file: { filename: title ?? "document.pdf", file_data: dataUrl(mediaType, source.data) },
-      };
+      return encodeFileData(part, source.data, encoding);
     case "url":
       return encoding.isOwn
         ? { type: "document_url", document_url: source.url }
@@ -145,8 +146,17 @@ function encodeDocument(part: MediaPart, encoding: Encoding): JsonObject | undef
   }
 }
 
-function titled(title: string | undefined, body: string): string {
-  return title === undefined ? body : `${title}\n${body}`;
+function titled({ title, context }: MediaPart, body: string): string {
+  return [title, context, body].filter((line) => line !== undefined).join("\n");
+}
+
+function encodeFileData(part: MediaPart, data: string, encoding: Encoding): JsonObject {
+  const { mediaType = "application/pdf", title, context } = part;
+  if (mediaType.startsWith("text/") && !encoding.isOwn) {
+    return text(titled(part, Buffer.from(data, "base64").toString()));
+  }
+  if (context !== undefined) encoding.losses.add(`${pathOf(part)}.context`, "chat's files have no such member");
+  return { type: "file", file: { filename: title ?? "document.pdf", file_data: dataUrl(mediaType, data) } };
 }
 
 /** File ids belong to who issued them: to OpenAI they go from OpenAI's own two formats alone. */
@@ -155,11 +165,6 @@ function encodeFileId(part: MediaPart, id: string, encoding: Encoding): JsonObje
   const isIssuer = isOwn || (request.origin === "responses" && target.family === "openai");
   if (!isIssuer) return refused(part, "another provider's file id", encoding);
   return { type: "file", file: { file_id: id, ...(part.title === undefined ? {} : { filename: part.title }) } };
-}
-
-function loseDocumentOptions(part: MediaPart, { losses }: Encoding): void {
-  if (part.context !== undefined) losses.add(`${pathOf(part)}.context`, "chat's files have no such member");
-  if (part.citationsEnabled === true) losses.add(`${pathOf(part)}.citations`, "chat can't cite documents");
 }
 
 /** A string where one plain text is all there is: the form that every server takes. */

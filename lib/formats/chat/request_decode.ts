@@ -29,9 +29,13 @@ const NAMES: Readonly<Record<string, string>> = {
   verbosity: "verbosity",
   audioOutput: "modalities",
   prediction: "prediction",
+  moderation: "moderation",
   reasoning: "reasoning_effort",
   cache: "prompt_cache_breakpoint",
   cacheKey: "prompt_cache_key",
+  cacheTtl: "prompt_cache_options.ttl",
+  citations: "annotations",
+  callSignature: "extra_content",
   serviceTier: "service_tier",
   userId: "safety_identifier",
   metadata: "metadata",
@@ -75,6 +79,7 @@ function namesOf(body: JsonObject): Record<string, string> {
   if (!has(body, "prompt_cache_key") && has(body, "prompt_cache_retention")) {
     names["cacheKey"] = "prompt_cache_retention";
   }
+  if (!has(body, "prompt_cache_options")) names["cacheTtl"] = "prompt_cache_retention";
   if (!has(body, "tools") && has(body, "functions")) names["tools"] = "functions";
   if (!has(body, "modalities") && has(body, "audio")) names["audioOutput"] = "audio";
   return names;
@@ -90,8 +95,13 @@ function eitherKey(fields: Fields, newer: string, older: string): string {
 }
 
 function limits(fields: Fields): Partial<NeutralRequest> {
+  const key = eitherKey(fields, "max_completion_tokens", "max_tokens");
+  const maxOutputTokens = fields.number(key);
+  if (maxOutputTokens !== undefined && maxOutputTokens < 0) {
+    fields.faults.add(`Expected a number of tokens but got ${maxOutputTokens}`, key);
+  }
   return defined({
-    maxOutputTokens: fields.number(eitherKey(fields, "max_completion_tokens", "max_tokens")),
+    maxOutputTokens,
     candidates: fields.number("n"),
     parallelToolCalls: fields.boolean("parallel_tool_calls"),
   });
@@ -133,6 +143,7 @@ function outputOptions(fields: Fields): Partial<NeutralRequest> {
     verbosity: fields.string("verbosity"),
     audioOutput: audioOutput(fields),
     prediction: fields.any("prediction") ?? undefined,
+    moderation: fields.object("moderation")?.value,
     reasoning: reasoning(fields),
   });
 }

@@ -4,15 +4,16 @@ import { isObject, type JsonObject } from "../../base/fields.ts";
 import type { EncodedRequest, Losses, Target } from "../../format.ts";
 import type { Effort, NeutralRequest } from "../../neutral.ts";
 import { clipEffort, effortOfBudget } from "../../translation/effort.ts";
+import { derivedId } from "../../translation/ids.ts";
 import { toolNames } from "../../translation/names.ts";
-import { saysNothing } from "../../translation/nothing.ts";
+import { saysNothing } from "../../translation/leftover.ts";
 import { isStrictSchema } from "../../translation/schema.ts";
 import { cacheMarks } from "./cache_marks.ts";
 import { type Encoding, lose, nameOf, newEncoding } from "./encoding.ts";
 import { encodeMessages } from "./messages_encode.ts";
 import { encodeSampling } from "./sampling_encode.ts";
 import { encodeTools } from "./tools_encode.ts";
-import { defined, merged } from "./wire.ts";
+import { defined, merged, withExtra } from "./wire.ts";
 
 /** The longest tool name, and the longest user id, that OpenAI takes. */
 const MAX_NAME = 64;
@@ -90,6 +91,7 @@ function maxTokensKey({ request, target, isOwn }: Encoding): string {
 /** The words of TRANSLATION.md, 2.7. */
 function encodeEffort(encoding: Encoding, hasTools: boolean): Effort | undefined {
   const { request, target } = encoding;
+  withExtra({}, request.reasoning?.extra, nameOf(request, "reasoning"), encoding.losses);
   const { thinking, efforts, toolsNeedResponses } = target.capabilities;
   const wanted = wantedEffort(encoding);
   if (toolsNeedResponses && hasTools) {
@@ -147,8 +149,19 @@ function outputOptions(encoding: Encoding): JsonObject {
     verbosity: takesVerbosity ? request.verbosity : undefined,
     ...request.audioOutput,
     prediction: request.prediction,
+    moderation: moderation(encoding),
     n: isOwn || (request.candidates ?? 1) > 1 ? request.candidates : undefined,
   });
+}
+
+/** Other makers check nothing on request. What was found stays with the upstream: only what it blocks shows. */
+function moderation(encoding: Encoding): JsonObject | undefined {
+  const { request, isOwn, isOpenAi, faults } = encoding;
+  const path = nameOf(request, "moderation");
+  if (request.moderation === undefined || isOwn) return request.moderation;
+  if (!isOpenAi) faults.addFailure(unsupported("This upstream moderates nothing", path));
+  else encoding.losses.add(path, "applied, but its results can't be told");
+  return request.moderation;
 }
 
 function responseFormat(encoding: Encoding): JsonObject | undefined {
@@ -167,10 +180,8 @@ function responseFormat(encoding: Encoding): JsonObject | undefined {
 /** Messages has no such switch, and means it; a schema that leaves things open would be refused. */
 function strictness(encoding: Encoding): boolean | undefined {
   const { request, isOwn } = encoding;
-  const { strict, schema } = request.output ?? {};
-  if (isOwn) return strict;
-  if (isStrictSchema(schema)) return strict ?? (request.origin === "messages" ? true : undefined);
-  if (strict !== true) return strict;
+  const { strict = request.origin === "messages" ? true : undefined, schema } = request.output ?? {};
+  if (isOwn || strict !== true || isStrictSchema(schema)) return strict;
   lose(encoding, "output", "the schema leaves things open that strict mode doesn't allow: sent as a hint");
   return false;
 }
@@ -192,13 +203,12 @@ function serviceTier(encoding: Encoding): JsonObject {
   return {};
 }
 
-function userId(encoding: Encoding): JsonObject {
-  const { request, isOwn, isOpenAi } = encoding;
-  if (request.userId === undefined) return {};
-  if (isOwn) return { [nameOf(request, "userId")]: request.userId };
-  if (request.userId.length <= MAX_USER_ID) return { [isOpenAi ? "safety_identifier" : "user"]: request.userId };
-  lose(encoding, "userId", `longer than ${MAX_USER_ID} characters`);
-  return {};
+/** An id that is too long becomes one that is as stable: it only serves to tell users apart. */
+function userId({ request, isOwn, isOpenAi }: Encoding): JsonObject {
+  const id = request.userId;
+  if (id === undefined) return {};
+  if (isOwn) return { [nameOf(request, "userId")]: id };
+  return { [isOpenAi ? "safety_identifier" : "user"]: id.length <= MAX_USER_ID ? id : derivedId("user_", id) };
 }
 
 function storage(encoding: Encoding): JsonObject {
@@ -208,14 +218,17 @@ function storage(encoding: Encoding): JsonObject {
   if (isOwn) return defined({ store: state?.store, metadata });
   if (isStored && !isOpenAi) lose(encoding, "store", "this upstream stores no answers");
   const keepsMetadata = isStored && isOpenAi;
-  if (metadata !== undefined && !keepsMetadata) lose(encoding, "metadata", "only stored answers have metadata");
+  if (Object.keys(metadata ?? {}).length > 0 && !keepsMetadata) {
+    lose(encoding, "metadata", "only stored answers have metadata");
+  }
   return keepsMetadata ? { store: true, ...defined({ metadata }) } : {};
 }
 
 /** `prompt_cache_options` knows `30m`; all other times belong to `prompt_cache_retention`. */
 function requestCache(encoding: Encoding): JsonObject {
   const { request, isOwn, isOpenAi } = encoding;
-  const { key, ttl, mode } = request.cache ?? {};
+  const { key, ttl, mode, auto } = request.cache ?? {};
+  if (auto?.ttl === "1h") encoding.losses.add(`${nameOf(request, "cache")}.ttl`, "caches live as long as they do here");
   // A key made of the user's id is a service of ours: without it nothing is lost that the client asked for.
   const isOurs = nameOf(request, "cacheKey") === nameOf(request, "userId");
   const isAsked = (key !== undefined && !isOurs) || ttl !== undefined || mode !== undefined;
@@ -241,6 +254,7 @@ function streaming({ request, target, isOpenAi }: Encoding): JsonObject {
 function withExtensions(body: JsonObject, encoding: Encoding): JsonObject {
   const { request, losses } = encoding;
   if (request.betasMatter === true) losses.add("betas", "a beta of the Messages API changes its answers");
+  if (request.includesOwn === true) lose(encoding, "include", "chat's answers hold no such thing");
   if (request.truncation === "auto") lose(encoding, "truncation", "chat has no such field");
   if (request.contextManagement !== undefined) lose(encoding, "contextManagement", "chat has no such field");
   for (const format of ["messages", "responses"] as const) {

@@ -55,10 +55,13 @@ function* addFragment(candidate: CandidateState, fragment: Fragment): Generator<
   call.arguments += delta;
   if (call.i === undefined) yield* beginCall(candidate, call);
   else if (delta !== "") yield { t: "arguments", c: candidate.c, i: call.i, delta };
-  if (call.i !== undefined && call.opaque !== undefined && !call.ended) {
-    yield { t: "opaque", c: candidate.c, i: call.i, opaque: call.opaque };
-    call.opaque = undefined;
-  }
+  yield* tellSignature(candidate, call);
+}
+
+function* tellSignature(candidate: CandidateState, call: CallState): Generator<NeutralEvent> {
+  if (call.i === undefined || call.opaque === undefined || call.ended) return;
+  yield { t: "opaque", c: candidate.c, i: call.i, opaque: call.opaque };
+  call.opaque = undefined;
 }
 
 /** What an upstream still adds to arguments that were whole is white space, or would make them none. */
@@ -115,5 +118,7 @@ function* beginCall(candidate: CandidateState, call: CallState): Generator<Neutr
   call.i = start.i;
   candidate.seen.call = true;
   yield start;
+  // Before the arguments: what carries it may have to stand before the call.
+  yield* tellSignature(candidate, call);
   if (call.arguments !== "") yield { t: "arguments", c: candidate.c, i: start.i, delta: call.arguments };
 }

@@ -39,7 +39,7 @@ function wrappedTool(tool: Fields, key: string, decode: (inner: Fields, path: st
   const rest = unread(inner);
   const own = unread(tool);
   if (rest === undefined && own === undefined) return decoded;
-  return { ...decoded, ...ownExtra({ ...own, ...defined({ [key]: rest }) }) };
+  return { ...decoded, ...ownExtra({ ...own, ...defined({ [key]: rest }) }, key) };
 }
 
 function functionTool(definition: Fields, path: string): Tool {

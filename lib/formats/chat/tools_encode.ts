@@ -38,6 +38,8 @@ function refuseAll({ faults, request }: Encoding): void {
 }
 
 function encodeTool(tool: Tool, encoding: Encoding): JsonObject | undefined {
+  const { path = "", extra } = tool.namespaceExtra ?? {};
+  withExtra({}, extra, path, encoding.losses);
   switch (tool.kind) {
     case "function":
       return withExtra(functionTool(tool, encoding), tool.extra, pathOf(tool), encoding.losses);

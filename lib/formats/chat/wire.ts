@@ -6,7 +6,7 @@
 import { type Fields, isObject, type JsonObject } from "../../base/fields.ts";
 import type { Losses } from "../../format.ts";
 import type { Extra } from "../../neutral.ts";
-import { saysNothing } from "../../translation/nothing.ts";
+import { leftovers, saysNothing } from "../../translation/leftover.ts";
 
 /** `""` for anything that is no string: in answers null, `""` and absence all say nothing. */
 export function textOf(value: unknown): string {
@@ -39,17 +39,16 @@ export function unread(fields: Fields): JsonObject | undefined {
   return entries.length === 0 ? undefined : Object.fromEntries(entries);
 }
 
-export function ownExtra(members: JsonObject | undefined): { extra?: Extra } {
-  return members === undefined ? {} : { extra: { format: "chat", fields: members } };
+/** `wrapper`: the member that holds the rest of what this format wraps once more. */
+export function ownExtra(members: JsonObject | undefined, wrapper?: string): { extra?: Extra } {
+  return members === undefined ? {} : { extra: { format: "chat", fields: members, ...defined({ wrapper }) } };
 }
 
 /** `object` with the members that came in with it; a loss for each that came in another format. */
 export function withExtra(object: JsonObject, extra: Extra | undefined, path: string, losses: Losses): JsonObject {
   if (extra === undefined) return object;
   if (extra.format === "chat") return merged(object, extra.fields);
-  for (const [key, value] of Object.entries(extra.fields)) {
-    if (!saysNothing(value)) losses.add(`${path}.${key}`, "chat has no such member");
-  }
+  for (const at of leftovers(extra, path)) losses.add(at, "chat has no such member");
   return object;
 }
 

@@ -16,7 +16,7 @@ import type {
 import { argumentsObject, customAsArguments } from "../../translation/arguments.ts";
 import { normalMediaType } from "../../translation/media.ts";
 import { encodeCitation } from "./citation.ts";
-import { type Encoding, markPath, refuse } from "./encoding.ts";
+import { clientName, type Encoding, markPath, refuse } from "./encoding.ts";
 import { defined, encodeCache, withExtra } from "./wire.ts";
 
 /** Block types that take a cache mark [T]. */
@@ -94,7 +94,10 @@ function encodeText(part: TextPart, path: string, encoding: Encoding): JsonObjec
   if (!encoding.own && part.text.trim() === "") return [];
   const citations = part.citations?.map(encodeCitation).filter((citation) => citation !== undefined) ?? [];
   if (citations.length < (part.citations?.length ?? 0)) {
-    encoding.losses.add(`${path}.citations`, "messages takes back only citations of its own");
+    encoding.losses.add(
+      `${path}.${clientName(encoding.request, "citations")}`,
+      "messages takes back only citations of its own",
+    );
   }
   return [{ type: "text", text: part.text, ...(citations.length === 0 ? {} : { citations }) }];
 }
@@ -175,6 +178,10 @@ function encodeReasoning(part: ReasoningPart, path: string, encoding: Encoding):
 
 function encodeCall(part: ToolCallPart, path: string, encoding: Encoding): JsonObject {
   const text = part.toolKind === "custom" ? customAsArguments(part.arguments) : part.arguments;
+  if ((part.opaque ?? []).length > 0) {
+    const name = clientName(encoding.request, "callSignature");
+    encoding.losses.add(`${path}.${name}`, "the signature belongs to another maker's models");
+  }
   return {
     type: "tool_use",
     id: encoding.ids.next(part.id),

@@ -53,13 +53,19 @@ const OVERFLOW_WORDS = /prompt is too long|input length and `max_tokens` exceed 
 
 function messageOf(failure: Failure): string {
   const { kind, message } = failure;
-  if (kind !== "context_length" || OVERFLOW_WORDS.test(message)) return message;
+  if (kind !== "context_length") return withPath(failure);
+  if (OVERFLOW_WORDS.test(message)) return message;
   const { tokens, limit, outputTokens } = overflowNumbers(message);
   if (tokens === undefined || limit === undefined) return `prompt is too long: ${message}`;
   if (outputTokens !== undefined && tokens <= limit) {
     return `input length and \`max_tokens\` exceed context limit: ${tokens} + ${outputTokens} > ${limit}`;
   }
   return `prompt is too long: ${tokens} tokens > ${limit} maximum`;
+}
+
+/** This format has no member for the place: the API itself begins with it. An upstream's own words stay as they are. */
+function withPath({ message, param, status }: Failure): string {
+  return param === undefined || status !== undefined || message.includes(param) ? message : `${param}: ${message}`;
 }
 
 /** SDKs that keep a thread go on without one when they are told so in these words (CLIENTS.md). */

@@ -40,6 +40,8 @@ interface State {
   seen: Seen;
   stop: Stop;
   usage: Usage | undefined;
+  /** Members of the answer that this format alone has: its container, say. */
+  own: JsonObject;
   outputLength: number;
   done: boolean;
 }
@@ -55,6 +57,7 @@ function newState(answer: Answer): State {
     seen: newSeen(),
     stop: { reason: "unknown" },
     usage: undefined,
+    own: {},
     outputLength: 0,
     done: false,
   };
@@ -123,6 +126,7 @@ function blockDelta(state: State, delta: JsonObject): string {
 function messageStart(state: State, event: Extract<NeutralEvent, { t: "start" }>): string {
   const counted = event.usage !== undefined && event.usage.inputTokens > 0;
   const usage = counted && event.usage !== undefined ? event.usage : estimatedUsage(state);
+  if (event.extra?.format === "messages") state.own = event.extra.fields;
   return frame({
     type: "message_start",
     message: {
@@ -136,6 +140,7 @@ function messageStart(state: State, event: Extract<NeutralEvent, { t: "start" }>
       stop_details: null,
       container: null,
       diagnostics: null,
+      ...state.own,
       usage: { ...encodeTier(event.serviceTier), ...encodeUsage(usage) },
     },
   });
@@ -343,7 +348,7 @@ function* messageEnd(state: State): Generator<string> {
   state.done = true;
   yield frame({
     type: "message_delta",
-    delta: { ...encodeStop(state.stop, state.seen), container: null },
+    delta: { ...encodeStop(state.stop, state.seen), container: state.own["container"] ?? null },
     usage: encodeUsage(state.usage ?? estimatedUsage(state)),
   });
   yield frame({ type: "message_stop" });

@@ -3,6 +3,7 @@ import type { JsonObject } from "../../base/fields.ts";
 import type { Message } from "../../neutral.ts";
 import { settleToolResults } from "../../translation/history.ts";
 import { callId, derivedId } from "../../translation/ids.ts";
+import { phasesOf } from "../../translation/leftover.ts";
 import { encodeParts, shortContent } from "./block_encode.ts";
 import { type CallIds, clientName, type Encoding } from "./encoding.ts";
 import { withExtra } from "./wire.ts";
@@ -68,6 +69,7 @@ function translatedMessages(encoding: Encoding): JsonObject[] {
 
 function encodeTurn(message: Message, encoding: Encoding): Turn {
   const path = message.path ?? "messages";
+  for (const phase of phasesOf(message)) encoding.losses.add(phase, "messages has no such member");
   if (message.name !== undefined) encoding.losses.add(`${path}.name`, "messages has no names on messages");
   const content = withExtra(
     { content: encodeParts(message.parts, path, encoding) },

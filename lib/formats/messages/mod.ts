@@ -27,6 +27,7 @@ export const messages: Format = {
   ],
   keyHeader: "x-api-key",
   dropsReasoning: false,
+  signsCalls: false,
   keepaliveFrame: PING,
   decodeRequest,
   passedHeaders,

@@ -32,6 +32,7 @@ export function decodeRequest(body: JsonObject, headers: Headers): Result<Neutra
       reasoning,
       serviceTier: decodeTier(fields),
       contextManagement: fields.any("context_management") ?? undefined,
+      compaction: decodeCompaction(body["context_management"]),
       apiVersion: headers.get("anthropic-version") ?? undefined,
     }),
     ...decodeMetadataAndCache(fields, nested),
@@ -155,6 +156,19 @@ function decodeEffort(fields: Fields, nested: JsonObject): Pick<Reasoning, "effo
   return undefined;
 }
 
+/** The SDK's `BetaCompact20260112Edit`: when nothing else is said, it compacts from here on. */
+const COMPACTED_TOKENS = 150_000;
+
+/** The one edit that responses has too; `isAll`: nothing else is asked of the context's management. */
+function decodeCompaction(management: unknown): NeutralRequest["compaction"] {
+  const edits = isObject(management) && Array.isArray(management["edits"]) ? management["edits"] : [];
+  const edit = edits.find((each): each is JsonObject => isObject(each) && each["type"] === "compact_20260112");
+  if (edit === undefined) return undefined;
+  const tokens = isObject(edit["trigger"]) ? edit["trigger"]["value"] : undefined;
+  const isAll = edits.length === 1 && Object.keys(edit).every((key) => key === "type" || key === "trigger");
+  return { tokens: typeof tokens === "number" ? tokens : COMPACTED_TOKENS, isAll };
+}
+
 /** In the words that chat and responses share. */
 function decodeTier(fields: Fields): string | undefined {
   const tier = fields.string("service_tier");
@@ -230,11 +244,17 @@ const WIRE_NAMES: Readonly<Record<string, string>> = {
   contextManagement: "context_management",
 };
 
+function isSaid(value: unknown): boolean {
+  return value !== undefined && value !== null;
+}
+
 /** A field that this format writes in two ways is named in the way the client wrote it. */
 function wireNames(body: JsonObject): Readonly<Record<string, string>> {
   return {
     ...WIRE_NAMES,
     ...(body["output_format"] === undefined ? {} : { output: "output_format" }),
-    ...(body["thinking"] === undefined ? { reasoning: "output_config.effort" } : {}),
+    ...(!isSaid(body["thinking"]) && isObject(body["output_config"]) && isSaid(body["output_config"]["effort"])
+      ? { reasoning: "output_config.effort" }
+      : {}),
   };
 }

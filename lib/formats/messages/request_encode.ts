@@ -49,6 +49,8 @@ function refusalOf(request: NeutralRequest): Failure | undefined {
   const wanted: readonly (readonly [boolean, string, string])[] = [
     [(request.candidates ?? 1) > 1, "candidates", "The messages format gives one answer a request"],
     [request.audioOutput !== undefined, "audioOutput", "The messages format answers in text alone"],
+    [request.moderation !== undefined, "moderation", "The messages format moderates nothing"],
+    [request.maxOutputTokens === 0, "maxOutputTokens", "The messages format answers in one token at least"],
     [
       state?.previousId !== undefined,
       "previousId",
@@ -163,14 +165,19 @@ function encodeStopSequences({ request, target, own }: Encoding): { sent: string
 
 function encodeRest(encoding: Encoding): JsonObject {
   const { request, own } = encoding;
-  const auto = request.cache?.auto;
   return defined({
     metadata: encodeUser(encoding),
     service_tier: encodeTier(encoding),
-    cache_control: auto && encodeCache(auto),
+    cache_control: encodeAutoCache(request),
     context_management: own ? request.contextManagement : undefined,
     thread: own ? request.state?.thread : undefined,
   });
+}
+
+/** What chat and responses do unless they are told otherwise, this format does only when it is asked to. */
+function encodeAutoCache({ cache }: NeutralRequest): JsonObject | undefined {
+  if (cache?.auto !== undefined) return encodeCache(cache.auto);
+  return cache?.mode === "implicit" ? encodeCache({}) : undefined;
 }
 
 const MAX_USER_ID = 256;
@@ -206,7 +213,7 @@ const MAX_MARKS = 4;
 /** The last ones: they cover what the earlier ones would. */
 function keepLastMarks({ request, own, marks, losses }: Encoding): void {
   if (own) return;
-  const most = request.cache?.auto === undefined ? MAX_MARKS : MAX_MARKS - 1;
+  const most = encodeAutoCache(request) === undefined ? MAX_MARKS : MAX_MARKS - 1;
   for (const { holder, path } of marks.slice(0, -most)) {
     delete holder["cache_control"];
     losses.add(markPath(request, path), `messages takes ${MAX_MARKS} cache marks: the last are kept`);

@@ -1,7 +1,7 @@
 /** Sampling fields, and the fields that this format doesn't have (TRANSLATION.md, 2.1). */
 import type { JsonObject } from "../../base/fields.ts";
 import type { NeutralRequest } from "../../neutral.ts";
-import { saysNothing } from "../../translation/nothing.ts";
+import { saysNothing } from "../../translation/leftover.ts";
 import { clientName, type Encoding } from "./encoding.ts";
 import { defined } from "./wire.ts";
 
@@ -62,6 +62,8 @@ export function nameLostFields(encoding: Encoding): void {
     ["truncation", request.truncation !== undefined && request.truncation !== "disabled"],
     ["contextManagement", request.contextManagement !== undefined],
     ["cacheKey", request.cache?.key !== undefined],
+    ["cacheTtl", request.cache?.ttl !== undefined && request.cache.ttl !== "in_memory"],
+    ["include", request.includesOwn === true],
     ["store", request.state?.store === true],
   ];
   for (const [field, says] of lost) {

@@ -58,7 +58,7 @@ function askedThinking(reasoning: Reasoning, maxTokens: number, encoding: Encodi
   const wanted = effort ?? (budgetTokens === undefined ? "high" : effortOfBudget(budgetTokens));
   return capabilities.thinking === "adaptive"
     ? adaptiveThinking(wanted, reasoning, encoding)
-    : budgetThinking(wanted, budgetTokens ?? budgetOfEffort(wanted), maxTokens, encoding);
+    : budgetThinking(wanted, reasoning, maxTokens, encoding);
 }
 
 /** Some models think by themselves, so that it must be said. */
@@ -69,8 +69,14 @@ function disabled(encoding: Encoding): EncodedThinking {
 function adaptiveThinking(effort: Effort, reasoning: Reasoning, encoding: Encoding): EncodedThinking {
   return {
     thinking: { type: "adaptive", display: shown(reasoning, encoding) ? "summarized" : "omitted" },
-    effort: clipEffort(effort === "minimal" ? "low" : effort, encoding.target.capabilities.efforts),
+    effort: adaptiveEffort(effort, encoding.target.capabilities.efforts),
   };
+}
+
+/** TRANSLATION.md, 2.7: a model without `xhigh` gets `max`, not less than was asked for. */
+function adaptiveEffort(effort: Effort, taken: readonly Effort[] | undefined): Effort {
+  const isStronger = effort === "xhigh" && taken?.includes("xhigh") === false && taken.includes("max");
+  return isStronger ? "max" : clipEffort(effort === "minimal" ? "low" : effort, taken);
 }
 
 /** A responses client sees thinking only if it asked for a summary. */
@@ -79,15 +85,16 @@ function shown(reasoning: Reasoning, encoding: Encoding): boolean {
   return reasoning.display !== "omitted";
 }
 
-function budgetThinking(effort: Effort, wanted: number, maxTokens: number, encoding: Encoding): EncodedThinking {
+function budgetThinking(effort: Effort, reasoning: Reasoning, maxTokens: number, encoding: Encoding): EncodedThinking {
   const { capabilities } = encoding.target;
-  const budget = clipBudget(wanted, maxTokens);
+  const budget = clipBudget(reasoning.budgetTokens ?? budgetOfEffort(effort), maxTokens);
   if (budget === undefined) {
     encoding.losses.add(clientName(encoding.request, "reasoning"), `no room to think within ${maxTokens} tokens`);
     return {};
   }
   const beside = capabilities.effortBesideBudget === true ? clipEffort(effort, capabilities.efforts) : undefined;
-  return { thinking: { type: "enabled", budget_tokens: budget }, ...defined({ effort: beside }) };
+  const hidden = capabilities.hidesThinking === true && !shown(reasoning, encoding) ? { display: "omitted" } : {};
+  return { thinking: { type: "enabled", budget_tokens: budget, ...hidden }, ...defined({ effort: beside }) };
 }
 
 /**

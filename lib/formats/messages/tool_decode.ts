@@ -37,7 +37,15 @@ function functionTool(tool: Fields): Tool {
   };
 }
 
+/** What a tool is without a word: no other format loses it. */
+const DEFAULTS: Readonly<Record<string, string>> = {
+  allowed_callers: '["direct"]',
+  eager_input_streaming: "false",
+  input_examples: "[]",
+};
+
 function toolExtra(tool: Fields, control: JsonObject | undefined): { extra?: Extra } {
+  for (const [key, value] of Object.entries(DEFAULTS)) if (JSON.stringify(tool.value[key]) === value) tool.skip(key);
   const members = mergeJson(unread(tool) ?? {}, control === undefined ? {} : { cache_control: control });
   return ownExtra(Object.keys(members).length === 0 ? undefined : members);
 }

@@ -56,6 +56,8 @@ function offeredTools({ request, losses }: Encoding): readonly Tool[] {
 
 function encodeTool(tool: Tool, encoding: Encoding): JsonObject | undefined {
   const path = tool.path ?? "tools";
+  const { path: namespace = "", extra } = tool.namespaceExtra ?? {};
+  withExtra({}, extra, namespace, encoding.losses);
   if (tool.native?.format === "messages") return tool.native.value;
   switch (tool.kind) {
     case "function":

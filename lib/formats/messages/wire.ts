@@ -5,7 +5,7 @@
 import { type Fields, isObject, type JsonObject } from "../../base/fields.ts";
 import type { Losses } from "../../format.ts";
 import type { Extra } from "../../neutral.ts";
-import { saysNothing } from "../../translation/nothing.ts";
+import { leftovers } from "../../translation/leftover.ts";
 
 /** What is sent when the client named no version; the only one that still takes sampling fields (CLIENTS.md). */
 export const DEFAULT_VERSION = "2023-06-01";
@@ -46,9 +46,7 @@ export function ownExtra(members: JsonObject | undefined): { extra?: Extra } {
 export function withExtra(block: JsonObject, extra: Extra | undefined, path: string, losses: Losses): JsonObject {
   if (extra === undefined) return block;
   if (extra.format === "messages") return mergeJson(block, extra.fields);
-  for (const [key, value] of Object.entries(extra.fields)) {
-    if (!saysNothing(value)) losses.add(`${path}.${key}`, "messages has no such member");
-  }
+  for (const at of leftovers(extra, path)) losses.add(at, "messages has no such member");
   return block;
 }
 

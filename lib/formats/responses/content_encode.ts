@@ -4,7 +4,7 @@ import type { JsonObject } from "../../base/fields.ts";
 import type { Citation, MediaPart, Part, SearchResultPart } from "../../neutral.ts";
 import { dataUrl } from "../../translation/media.ts";
 import { shiftCitation } from "./content_decode.ts";
-import { carryExtra, type Encoding } from "./encoding.ts";
+import { carryExtra, clientName, type Encoding } from "./encoding.ts";
 import { defined, FORMAT, OPTION_TTLS } from "./wire.ts";
 
 /** Parts as `content`: a string where there is one plain text, else a list. */
@@ -149,9 +149,12 @@ export function encodeOutputPart(
 ): JsonObject {
   const extra = carryExtra(encoding, part.extra, part.path);
   if (part.kind === "refusal") return { type: "refusal", refusal: part.text, ...extra };
+  const name = clientName(encoding.request, "citations");
+  // Other formats cite a whole text; here each citation must say where it stands.
+  const span = encoding.isOwn ? undefined : { start: 0, end: part.text.length };
   const annotations = (part.citations ?? []).flatMap((citation) => {
-    const annotation = encodeCitation(shiftCitation(citation, -start));
-    if (annotation === undefined) encoding.losses.add(`${part.path}.citations`, "responses has no such citation");
+    const annotation = encodeCitation(shiftCitation(citation, -start), span);
+    if (annotation === undefined) encoding.losses.add(`${part.path}.${name}`, "responses has no such citation");
     return annotation ?? [];
   });
   return defined({
@@ -165,7 +168,8 @@ export function encodeOutputPart(
 
 function reportCitations(encoding: Encoding, part: Part & { kind: "text" }): void {
   if (part.citations !== undefined && part.citations.length > 0) {
-    encoding.losses.add(`${part.path}.citations`, "responses has citations in answers alone");
+    const name = clientName(encoding.request, "citations");
+    encoding.losses.add(`${part.path}.${name}`, "responses has citations in answers alone");
   }
 }
 

@@ -3,7 +3,7 @@ import type { Faults, JsonObject } from "../../base/fields.ts";
 import type { Losses, Target } from "../../format.ts";
 import type { Extra, NeutralRequest, Part } from "../../neutral.ts";
 import type { ToolNames } from "../../translation/names.ts";
-import { saysNothing } from "../../translation/nothing.ts";
+import { leftovers } from "../../translation/leftover.ts";
 import { FORMAT } from "./wire.ts";
 
 export interface Encoding {
@@ -35,10 +35,6 @@ export function carryExtra(
 ): JsonObject {
   if (extra === undefined) return {};
   if (extra.format === FORMAT) return extra.fields;
-  for (const [key, value] of Object.entries(extra.fields)) {
-    if (!saysNothing(value)) {
-      encoding.losses.add(path === undefined ? key : `${path}.${key}`, "responses has no such field");
-    }
-  }
+  for (const at of leftovers(extra, path)) encoding.losses.add(at, "responses has no such field");
   return {};
 }

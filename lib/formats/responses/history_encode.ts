@@ -6,7 +6,7 @@ import type { JsonObject } from "../../base/fields.ts";
 import type { CompactionPart, Item, Message, NativePart, Part, ReasoningPart, ToolCallPart } from "../../neutral.ts";
 import { callId } from "../../translation/ids.ts";
 import { encodeOutputPart } from "./content_encode.ts";
-import { carryExtra, type Encoding } from "./encoding.ts";
+import { carryExtra, clientName, type Encoding } from "./encoding.ts";
 import type { Placed } from "./input_encode.ts";
 import { defined, FORMAT, MAX_CALL_ID, ownFields } from "./wire.ts";
 
@@ -151,6 +151,10 @@ function textsOf(parts: readonly ReasoningPart[], form: ReasoningPart["form"]): 
 function encodeCall(state: State, part: ToolCallPart): JsonObject {
   const { encoding, keepsIds } = state;
   const isCustom = part.toolKind === "custom";
+  if ((part.opaque ?? []).length > 0) {
+    const name = clientName(encoding.request, "callSignature");
+    encoding.losses.add(`${part.path}.${name}`, "the signature belongs to another maker's models");
+  }
   return defined({
     type: isCustom ? "custom_tool_call" : "function_call",
     id: keepsIds ? part.itemId : undefined,
@@ -177,7 +181,9 @@ function addCompaction(state: State, part: CompactionPart): void {
     return addItem(state, item, part.path);
   }
   if (part.text !== undefined && part.text !== "") {
-    return addText(state, defined({ kind: "text" as const, text: part.text, path: part.path }));
+    encoding.losses.add(part.path ?? "messages", "emulated: the compaction's summary goes as text");
+    const text = `Summary of the conversation so far: ${part.text}`;
+    return addText(state, defined({ kind: "text" as const, text, path: part.path }));
   }
   encoding.losses.add(part.path ?? "messages", "this compaction is another maker's");
 }

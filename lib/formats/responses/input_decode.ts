@@ -5,7 +5,7 @@
 import { describe, type Faults, Fields, isObject } from "../../base/fields.ts";
 import type { Item, Message, Part, Role, Tool, ToolResultPart } from "../../neutral.ts";
 import { countFromStart, decodeContent } from "./content_decode.ts";
-import { decodeItem, decodeMessage, decodeNative, type ItemContext } from "./item_decode.ts";
+import { decodeItem, decodeMessage, decodeNative, type ItemContext, skipDirectCaller } from "./item_decode.ts";
 import { decodeTools } from "./tools_decode.ts";
 import { defined, extraOf, FORMAT, isClientItem } from "./wire.ts";
 
@@ -144,6 +144,7 @@ function addToolResult(state: State, fields: Fields, type: string): void {
     path: fields.path,
   };
   if (id !== undefined || status !== undefined) part.item = defined({ id, status });
+  skipDirectCaller(fields);
   const extra = extraOf(fields.rest());
   if (extra !== undefined) part.extra = extra;
   refuseElsewhere(state, part.parts);

@@ -49,7 +49,7 @@ export function decodeMessage(fields: Fields): Part[] {
   const phase = fields.string("phase");
   const status = fields.string("status");
   const parts = decodeContent(fields.faults, fields.any("content"), fields.at("content"));
-  const item: Item = defined({ id, role, phase, status, extra: extraOf(fields.rest()) });
+  const item: Item = defined({ path: fields.path, id, role, phase, status, extra: extraOf(fields.rest()) });
   for (const part of parts) part.item = item;
   return parts;
 }
@@ -100,6 +100,7 @@ function decodeCall(fields: Fields, toolKind: "function" | "custom"): ToolCallPa
   const callId = fields.string("call_id") ?? itemId;
   if (callId === undefined) fields.requiredString("call_id");
   const status = fields.string("status");
+  skipDirectCaller(fields);
   const part: ToolCallPart = defined({
     kind: "tool_call" as const,
     id: callId ?? "",
@@ -113,6 +114,12 @@ function decodeCall(fields: Fields, toolKind: "function" | "custom"): ToolCallPa
   });
   const extra = extraOf(fields.rest());
   return extra === undefined ? part : { ...part, extra };
+}
+
+/** Who calls where nothing else is said: no member worth keeping, as clients echo it with every call and result. */
+export function skipDirectCaller(fields: Fields): void {
+  const { caller } = fields.value;
+  if (isObject(caller) && caller["type"] === "direct") fields.skip("caller");
 }
 
 /** Arguments are a string of JSON; an object, which some servers send, is written as one. */

@@ -28,6 +28,7 @@ export const responses: Format = {
   ],
   keyHeader: "authorization",
   dropsReasoning: false,
+  signsCalls: false,
   keepaliveFrame: KEEPALIVE,
   decodeRequest,
   passedHeaders: (headers, target) => openaiHeaders(headers, target.family),

@@ -5,7 +5,7 @@ import type { NeutralRequest, OutputFormat, Reasoning } from "../../neutral.ts";
 import { isEffort } from "../../translation/effort.ts";
 import { decodeInput } from "./input_decode.ts";
 import { decodeToolChoice, decodeTools } from "./tools_decode.ts";
-import { defined, extraOf, INCLUDE_LOGPROBS, WIRE_NAMES } from "./wire.ts";
+import { defined, extraOf, INCLUDE_ENCRYPTED, INCLUDE_LOGPROBS, WIRE_NAMES } from "./wire.ts";
 
 /** Members of nested objects that nobody knows go to the extensions by their dotted path. */
 interface Body {
@@ -33,18 +33,30 @@ export function decodeRequest(json: JsonObject): Result<NeutralRequest> {
     ...decodeUser(body),
     ...decodeRest(body),
     include,
+    ...(include.every((entry) => entry === INCLUDE_ENCRYPTED || entry === INCLUDE_LOGPROBS)
+      ? {}
+      : { includesOwn: true }),
     stopSequences: [],
     ...decodeStream(body),
     includeUsage: true,
     betas: [],
     extensions: {},
-    wireNames: { ...WIRE_NAMES, userId: fields.has("safety_identifier") ? "safety_identifier" : "user" },
+    wireNames: wireNames(fields),
   };
   requireInput(body);
   const extensions = { ...fields.rest(), ...body.extensions };
   if (Object.keys(extensions).length > 0) request.extensions = { responses: extensions };
   if (input.ownFormatOnly.length > 0) request.ownFormatOnly = input.ownFormatOnly;
   return faults.first === undefined ? success(request) : fail(faults.first);
+}
+
+/** A field that this format writes in two ways is named in the way the client wrote it. */
+function wireNames(fields: Fields): Readonly<Record<string, string>> {
+  return {
+    ...WIRE_NAMES,
+    ...(fields.has("safety_identifier") ? {} : { userId: "user" }),
+    ...(fields.has("prompt_cache_options") ? {} : { cacheTtl: "prompt_cache_retention" }),
+  };
 }
 
 /** A stored prompt may bring its own model. */
@@ -87,10 +99,14 @@ function decodeToolMembers({ fields, faults, extensions }: Body, additional: Neu
 }
 
 function decodeSampling({ fields }: Body, include: readonly string[]) {
+  const maxOutputTokens = fields.number("max_output_tokens");
+  if (maxOutputTokens !== undefined && maxOutputTokens < 0) {
+    fields.faults.add(`Expected a number of tokens but got ${maxOutputTokens}`, "max_output_tokens");
+  }
   const top = fields.number("top_logprobs");
   const wantsLogprobs = include.includes(INCLUDE_LOGPROBS) || (top !== undefined && top > 0);
   return defined({
-    maxOutputTokens: fields.number("max_output_tokens"),
+    maxOutputTokens,
     temperature: fields.number("temperature"),
     topP: fields.number("top_p"),
     frequencyPenalty: fields.number("frequency_penalty"),
@@ -196,6 +212,7 @@ function decodeMetadata(fields: Fields): Record<string, string> | undefined {
 function decodeRest({ fields }: Body) {
   return defined({
     serviceTier: fields.string("service_tier"),
+    moderation: fields.object("moderation")?.value,
     contextManagement: fields.any("context_management") ?? undefined,
   });
 }

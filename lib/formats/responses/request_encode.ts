@@ -5,7 +5,7 @@ import type { EncodedRequest, Losses, Target } from "../../format.ts";
 import type { FormatName, NeutralRequest } from "../../neutral.ts";
 import { derivedId } from "../../translation/ids.ts";
 import { toolNames } from "../../translation/names.ts";
-import { saysNothing } from "../../translation/nothing.ts";
+import { saysNothing } from "../../translation/leftover.ts";
 import { isStrictSchema } from "../../translation/schema.ts";
 import { chooseMarks } from "./cache_marks.ts";
 import { clientName, dropField, type Encoding } from "./encoding.ts";
@@ -53,6 +53,8 @@ function encodeBody(encoding: Encoding): JsonObject {
   const { request, isOwn } = encoding;
   const { instructions, items } = encodeInput(encoding);
   const tools = encodeTools(encoding, request.tools.filter((tool) => !isOwn || tool.item === undefined));
+  const reasoning = encodeReasoning(encoding);
+  const takesSampling = encoding.target.capabilities.sampling !== "none" || reasoning?.["effort"] === "none";
   const body: JsonObject = defined({
     model: encoding.target.model,
     instructions,
@@ -62,14 +64,15 @@ function encodeBody(encoding: Encoding): JsonObject {
     tools: tools.length > 0 ? tools : undefined,
     tool_choice: encodeToolChoice(encoding, tools.length),
     parallel_tool_calls: encodeParallel(encoding),
-    ...encodeSampling(encoding),
+    ...encodeSampling(encoding, takesSampling),
     text: encodeText(encoding),
-    reasoning: encodeReasoning(encoding),
-    include: encodeInclude(encoding),
-    ...encodeCache(request),
+    reasoning,
+    include: encodeInclude(encoding, takesSampling),
+    ...encodeCache(encoding),
     ...encodeUser(encoding),
     metadata: request.metadata,
     service_tier: encodeServiceTier(encoding),
+    moderation: encodeModeration(encoding),
     truncation: request.truncation,
     context_management: encodeContextManagement(encoding),
     ...encodeStream(encoding),
@@ -114,13 +117,14 @@ function encodeParallel(encoding: Encoding): boolean | undefined {
   return undefined;
 }
 
-function encodeSampling(encoding: Encoding) {
+/** OpenAI's reasoning models take these fields only where they are told not to reason (TRANSLATION.md, 2.1). */
+function encodeSampling(encoding: Encoding, isTaken: boolean) {
   const { request, isOwn } = encoding;
   dropGiven(encoding, ["topK", "seed", "logitBias", "prediction"], "responses has no such field");
   // The Open Responses specification has these two, OpenAI's own API doesn't.
   if (!isOwn) dropGiven(encoding, ["frequencyPenalty", "presencePenalty"], "responses has no such field");
   const output = { max_output_tokens: encodeMaxTokens(encoding) };
-  if (refusesSampling(encoding)) {
+  if (!isTaken) {
     const refused: (keyof NeutralRequest)[] = ["temperature", "topP", "logprobs"];
     if (isOwn) refused.push("frequencyPenalty", "presencePenalty");
     dropGiven(encoding, refused, "the model takes no sampling fields while it reasons");
@@ -134,11 +138,6 @@ function encodeSampling(encoding: Encoding) {
     frequency_penalty: isOwn ? request.frequencyPenalty : undefined,
     presence_penalty: isOwn ? request.presencePenalty : undefined,
   };
-}
-
-/** OpenAI's reasoning models take them only where they are told not to reason (TRANSLATION.md, 2.1). */
-function refusesSampling({ request, target }: Encoding): boolean {
-  return target.capabilities.sampling === "none" && request.reasoning?.effort !== "none";
 }
 
 const NO_EFFECT: Readonly<Record<string, unknown>> = {
@@ -203,20 +202,22 @@ function schemaName(name = "structured_output"): string {
   return name.replace(/[^A-Za-z0-9_-]/g, "_").slice(0, MAX_NAME);
 }
 
+/** Messages has no such switch, and means it. */
 function encodeStrict(encoding: Encoding): boolean | undefined {
-  const { strict, schema } = encoding.request.output ?? {};
+  const { request } = encoding;
+  const { strict = request.origin === "messages" ? true : undefined, schema } = request.output ?? {};
   if (strict !== true || isStrictSchema(schema)) return strict;
   dropField(encoding, "output", "the schema isn't one that strict mode takes: sent as a hint");
   return false;
 }
 
 /** Reasoning comes back encrypted so that the next turn can carry it, unless the upstream stores it. */
-function encodeInclude(encoding: Encoding): string[] | undefined {
+function encodeInclude(encoding: Encoding, takesSampling: boolean): string[] | undefined {
   const { request, isOwn } = encoding;
   const include = new Set(isOwn ? request.include : []);
   if (!isOwn) {
     if (request.state?.store !== true && modelReasons(encoding.target)) include.add(INCLUDE_ENCRYPTED);
-    if (request.logprobs !== undefined && !refusesSampling(encoding)) include.add(INCLUDE_LOGPROBS);
+    if (request.logprobs !== undefined && takesSampling) include.add(INCLUDE_LOGPROBS);
   }
   return include.size > 0 ? [...include] : undefined;
 }
@@ -224,8 +225,12 @@ function encodeInclude(encoding: Encoding): string[] | undefined {
 /** Lifetimes that another member than `prompt_cache_options` tells. */
 const RETENTIONS: ReadonlySet<string> = new Set(["in_memory", "24h"]);
 
-function encodeCache({ cache, origin }: NeutralRequest) {
+function encodeCache({ request, losses }: Encoding) {
+  const { cache, origin } = request;
   const ttl = cache?.ttl ?? "";
+  if (cache?.auto?.ttl === "1h") {
+    losses.add(`${clientName(request, "cache")}.ttl`, "caches live as long as they do here");
+  }
   // Marks of another format live as long as that format says; only a lifetime that exists here can be asked for.
   const options = defined({
     mode: cache?.mode,
@@ -256,11 +261,21 @@ function encodeServiceTier(encoding: Encoding): string | undefined {
   return undefined;
 }
 
+/** What was found stays with the upstream: only what it blocks shows. */
+function encodeModeration(encoding: Encoding): JsonObject | undefined {
+  const { moderation } = encoding.request;
+  if (moderation !== undefined && !encoding.isOwn) {
+    dropField(encoding, "moderation", "applied, but its results can't be told");
+  }
+  return moderation;
+}
+
 function encodeContextManagement(encoding: Encoding): unknown {
   const { request, isOwn } = encoding;
   if (isOwn || request.contextManagement === undefined) return request.contextManagement;
-  dropField(encoding, "contextManagement", "responses manages its context in other ways");
-  return undefined;
+  const { compaction } = request;
+  if (compaction?.isAll !== true) dropField(encoding, "contextManagement", "responses compacts its context, no more");
+  return compaction === undefined ? undefined : [{ type: "compaction", compact_threshold: compaction.tokens }];
 }
 
 /** Padding of deltas is of no use between two servers: it is switched off where the client didn't ask for it. */

@@ -50,18 +50,15 @@ function finish<T extends object>(fields: Fields, members: T) {
   return defined({ ...members, path: fields.path, extra: extraOf(fields.rest()) });
 }
 
-/**
- * The namespace's own members stand in the first tool's extra, as `namespace`: a format that flattens namespaces then
- * says that they are lost.
- */
+/** The name goes with each of its tools, so that a format that flattens them loses only what else it said. */
 function decodeNamespace(fields: Fields): Tool[] {
   fields.skip("type");
   const namespace = fields.requiredString("name");
   const tools = decodeTools(fields.faults, fields.array("tools") ?? [], fields.at("tools"));
-  const rest = fields.rest();
+  const extra = extraOf(fields.rest());
   return tools.map((tool, index) =>
-    index === 0 && rest !== undefined
-      ? { ...tool, namespace, extra: { format: FORMAT, fields: { ...tool.extra?.fields, namespace: rest } } }
+    index === 0 && extra !== undefined
+      ? { ...tool, namespace, namespaceExtra: { path: fields.path, extra } }
       : { ...tool, namespace }
   );
 }

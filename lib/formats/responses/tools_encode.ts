@@ -32,8 +32,7 @@ export function encodeTools(encoding: ToolEncoding, tools: readonly Tool[]): Jso
 }
 
 function encodeNamespace(name: string, first: Tool, tools: JsonObject[]): JsonObject {
-  const members = ownFields(first.extra)["namespace"];
-  return { type: "namespace", name, description: name, ...(members as JsonObject | undefined), tools };
+  return { type: "namespace", name, description: name, ...ownFields(first.namespaceExtra?.extra), tools };
 }
 
 function encodeTool(encoding: ToolEncoding, tool: Tool): JsonObject | undefined {
@@ -79,7 +78,7 @@ function encodeCustom(encoding: ToolEncoding, tool: Tool): JsonObject {
 }
 
 function commonMembers(encoding: ToolEncoding, tool: Tool): JsonObject {
-  const { namespace: _, ...extra } = carryExtra(encoding, tool.extra, tool.path);
+  const extra = carryExtra(encoding, tool.extra, tool.path);
   // Loading on demand needs this format's own search tool beside it: without, the tool would never be found.
   return encoding.isOwn && tool.deferLoading !== undefined ? { defer_loading: tool.deferLoading, ...extra } : extra;
 }

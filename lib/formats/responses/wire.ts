@@ -26,6 +26,8 @@ export const WIRE_NAMES: Readonly<Record<string, string>> = {
   cache: "prompt_cache_key",
   cacheKey: "prompt_cache_key",
   cacheMark: "prompt_cache_breakpoint",
+  cacheTtl: "prompt_cache_options.ttl",
+  citations: "annotations",
   serviceTier: "service_tier",
   userId: "safety_identifier",
   metadata: "metadata",

@@ -148,9 +148,11 @@ describe("replay", () => {
         stop: { reason: "tool_calls" },
       }],
       usage: USAGE,
+      extra: { format: "messages", fields: { container: { id: "c1" } } },
     };
+    const { extra } = response;
     assert.deepEqual([...replay(response)], [
-      START,
+      { ...START, usage: USAGE, extra },
       begin(0, thinking("")),
       { t: "reasoning", c: 0, i: 0, delta: "why" },
       { t: "opaque", c: 0, i: 0, opaque: signature("sig") },

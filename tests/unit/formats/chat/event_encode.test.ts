@@ -246,6 +246,22 @@ describe("text that is more than text", () => {
     });
   });
 
+  test("a citation that comes before its text covers all of it", () => {
+    const citation: NeutralEvent = {
+      t: "citation",
+      c: 0,
+      i: 0,
+      citation: { kind: "url", url: "https://a", title: "T" },
+    };
+    const [first, ...others] = text(0, ["abc"]);
+    if (first === undefined) throw new Error("text() gives no events");
+    assert.deepEqual(deltas(stream([start, first, citation, ...others, finish("stop"), end])).at(-2), {
+      annotations: [
+        { type: "url_citation", url_citation: { start_index: 0, end_index: 3, title: "T", url: "https://a" } },
+      ],
+    });
+  });
+
   test("logprobs beside their text", () => {
     const logprobs = [{ token: "a", logprob: -1 }];
     const list: NeutralEvent[] = [

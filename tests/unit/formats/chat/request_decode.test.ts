@@ -494,7 +494,7 @@ describe("tools", () => {
         schema: { type: "object" },
         strict: true,
         path: "tools[0]",
-        extra: { format: "chat", fields: { cache: 1, function: { more: 2 } } },
+        extra: { format: "chat", fields: { cache: 1, function: { more: 2 } }, wrapper: "function" },
       },
       {
         kind: "custom",

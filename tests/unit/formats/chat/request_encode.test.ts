@@ -7,6 +7,7 @@ import type {
   NeutralRequest,
   Part,
   ReasoningPart,
+  Tool,
   ToolCallPart,
   ToolResultPart,
 } from "../../../../lib/neutral.ts";
@@ -230,12 +231,15 @@ describe("parts", () => {
   test("what files can't say here is lost by name", () => {
     const document: Part = {
       kind: "document",
-      source: { type: "text", text: "a" },
+      source: { type: "base64", data: "AAAA" },
       context: "c",
       citationsEnabled: true,
       path: "p",
     };
-    assert.deepEqual(losses({ messages: [user(document)] }), ["p.context", "p.citations"]);
+    assert.deepEqual(losses({ messages: [user(document)] }).sort(), ["p.citations", "p.context"]);
+    const inWords: Part = { ...document, source: { type: "text", text: "body" }, title: "T", citationsEnabled: false };
+    assert.deepEqual(losses({ messages: [user(inWords)] }), []);
+    assert.equal(part(inWords)?.["text"], "T\nc\nbody");
     assert.deepEqual(losses({ messages: [user(text("a", { path: "p", citations: [] }))] }), []);
     const citations = [{ kind: "url" as const, url: "https://e.com" }];
     assert.deepEqual(losses({ messages: [user(text("a", { path: "p", citations }))] }), ["p.citations"]);
@@ -676,16 +680,22 @@ describe("other fields", () => {
     );
   });
 
-  test("a long user id, truncation, context management and foreign members are lost by name", () => {
+  test("a user id that is too long becomes one that is as stable", () => {
+    const id = body({ userId: "u".repeat(65) })["user"];
+    assert.match(String(id), /^user_[A-Za-z0-9]{24}$/);
+    assert.equal(body({ userId: "u".repeat(65) })["user"], id);
+    assert.equal(body({ userId: "u".repeat(64) })["user"], "u".repeat(64));
+  });
+
+  test("truncation, context management and foreign members are lost by name", () => {
     assert.deepEqual(
       losses({
-        userId: "u".repeat(65),
         truncation: "auto",
         contextManagement: {},
         extensions: { messages: { speed: "fast" }, responses: { personality: "x" } },
-        wireNames: { userId: "metadata.user_id", contextManagement: "context_management" },
+        wireNames: { contextManagement: "context_management" },
       }).sort(),
-      ["context_management", "metadata.user_id", "personality", "speed", "truncation"],
+      ["context_management", "personality", "speed", "truncation"],
     );
   });
 
@@ -717,13 +727,20 @@ describe("other fields", () => {
 });
 
 describe("cache marks", () => {
-  const marked = (value: string) => text(value, { cache: { ttl: "1h" } });
+  const marked = (value: string) => text(value, { cache: {}, path: value });
   const newest = target({ model: "gpt-5.6" });
   const request = (messages: Message[], more: Partial<NeutralRequest> = {}) =>
     foreign({ messages, wireNames: { cache: "cache_control" }, ...more });
 
-  test("one loss for all where they aren't taken", () => {
-    assert.deepEqual(encoded(request([user(marked("a"), marked("b"))])).losses, ["cache_control"]);
+  test("each is a loss by its own path where they aren't taken", () => {
+    const tools: Tool[] = [{ kind: "function", name: "f", cache: {}, path: "tools[0]" }];
+    const out = encoded(request([user(marked("a"), marked("b"))], { tools, instructions: [marked("s")] }));
+    assert.deepEqual(out.losses, ["s.cache_control", "tools[0].cache_control", "a.cache_control", "b.cache_control"]);
+  });
+
+  test("a lifetime that doesn't exist here is a loss, a shorter one isn't", () => {
+    const lived = (ttl: string) => encoded(request([user(text("a", { cache: { ttl }, path: "a" }))]), newest).losses;
+    assert.deepEqual(["1h", "30m", "5m"].map(lived), [["a.cache_control.ttl"], [], []]);
   });
 
   test("on text, with a time that exists; those of images and tools move to a part before them", () => {
@@ -752,7 +769,7 @@ describe("cache marks", () => {
       true,
       true,
     ]);
-    assert.deepEqual(out.losses, ["cache_control"]);
+    assert.deepEqual(out.losses, ["a.cache_control"]);
   });
 
   test("on a tool's result and on a document", () => {
@@ -773,11 +790,12 @@ describe("cache marks", () => {
 
   test("not on OpenAI's older models, nor on other makers'", () => {
     const list = [user(marked("a"))];
-    assert.deepEqual(encoded(request(list), target({ model: "gpt-5.5" })).losses, ["cache_control"]);
-    assert.deepEqual(encoded(request(list), target({ model: "gpt-5.6", family: "lab" })).losses, ["cache_control"]);
+    assert.deepEqual(encoded(request(list), target({ model: "gpt-5.5" })).losses, ["a.cache_control"]);
+    assert.deepEqual(encoded(request(list), target({ model: "gpt-5.6", family: "lab" })).losses, ["a.cache_control"]);
   });
 
   test("a mark that finds no part is lost", () => {
-    assert.deepEqual(encoded(request([user({ ...image, cache: {} })]), newest).losses, ["cache_control"]);
+    const part: Part = { ...image, cache: {}, path: "i" };
+    assert.deepEqual(encoded(request([user(part)]), newest).losses, ["i.cache_control"]);
   });
 });

@@ -97,6 +97,18 @@ describe("messages event encode: the frame of a stream", () => {
     assert.equal(startUsage({ ...USAGE, inputTokens: 0, cacheReadTokens: 0, cacheWriteTokens: 0 }), 42);
   });
 
+  test("a whole answer's own members: in the start, and its container where the SDKs look for it", () => {
+    const container = { id: "container_1", expires_at: "2026-01-01T00:00:00Z" };
+    const extra = { format: "messages" as const, fields: { container, context_management: { applied_edits: [] } } };
+    const events = frames([{ ...START, extra } as NeutralEvent, finish(), END]);
+    const message = events[0]?.["message"] as JsonObject;
+    assert.deepEqual([message["container"], message["context_management"]], [container, { applied_edits: [] }]);
+    const last = events.find((event) => event["type"] === "message_delta");
+    assert.deepEqual((last?.["delta"] as JsonObject)["container"], container);
+    const foreign = frames([{ ...START, extra: { ...extra, format: "chat" } } as NeutralEvent, finish(), END]);
+    assert.equal((foreign[0]?.["message"] as JsonObject)["container"], null);
+  });
+
   test("case 10: nothing said is no content", () => {
     assert.deepEqual(contentOf(), []);
     assert.equal(whole(finish())["stop_reason"], "end_turn");

@@ -178,17 +178,21 @@ describe("messages request encode: reasoning", () => {
     assert.deepEqual(of("high", NEWEST)["thinking"], { type: "adaptive", display: "summarized" });
     assert.deepEqual(of("high", NEWEST)["output_config"], { effort: "high" });
     assert.deepEqual(of("minimal", NEWEST)["output_config"], { effort: "low" });
-    assert.deepEqual(of("xhigh", OPUS_46)["output_config"], { effort: "high" });
+    assert.deepEqual(of("xhigh", OPUS_46)["output_config"], { effort: "max" });
   });
 
   test("a responses client sees a summary only if it asked for one", () => {
-    const of = (display?: "auto" | "omitted") =>
+    const of = (display: "auto" | undefined, model: string) =>
       asking({
         origin: "responses",
         reasoning: { mode: "default", effort: "low", ...(display === undefined ? {} : { display }) },
-      }, NEWEST).body["thinking"];
-    assert.deepEqual(of(), { type: "adaptive", display: "omitted" });
-    assert.deepEqual(of("auto"), { type: "adaptive", display: "summarized" });
+      }, model).body["thinking"];
+    assert.deepEqual(of(undefined, NEWEST), { type: "adaptive", display: "omitted" });
+    assert.deepEqual(of("auto", NEWEST), { type: "adaptive", display: "summarized" });
+    assert.deepEqual(of(undefined, SONNET_45), { type: "enabled", budget_tokens: 2048, display: "omitted" });
+    assert.deepEqual(of("auto", SONNET_45), { type: "enabled", budget_tokens: 2048 });
+    // Older models may not know the member.
+    assert.deepEqual(of(undefined, "claude-3-7-sonnet"), { type: "enabled", budget_tokens: 2048 });
   });
 
   test("nothing asked, nothing sent", () => {
@@ -511,7 +515,7 @@ describe("messages request encode: cache marks", () => {
   test("a mark that nothing can hold is a loss", () => {
     const marked = { ...thought("Hm", signature("s")), cache: {} };
     assert.deepEqual(messagesOf([user("Hi"), said("assistant", marked, text("So")), user("?")]).losses, [
-      "messages[1].reasoning",
+      "messages[1].reasoning.cache",
     ]);
   });
 
@@ -522,7 +526,7 @@ describe("messages request encode: cache marks", () => {
       instructions: [marked(1), marked(2)],
       messages: [said("user", marked(3), marked(4), marked(5))],
     });
-    assert.deepEqual(losses, ["tools[0]", "p1"]);
+    assert.deepEqual(losses, ["tools[0].cache", "p1.cache"]);
     assert.equal(JSON.stringify(body).split("cache_control").length - 1, 4);
     assert.deepEqual((body["messages"] as { content: unknown[] }[])[0]?.content[2], {
       type: "text",
@@ -538,7 +542,7 @@ describe("messages request encode: cache marks", () => {
       messages: [said("user", marked(1), marked(2), marked(3), marked(4))],
     });
     assert.deepEqual(body["cache_control"], { type: "ephemeral" });
-    assert.deepEqual(losses, ["p1"]);
+    assert.deepEqual(losses, ["p1.cache"]);
   });
 });
 

@@ -223,13 +223,14 @@ describe("responses encodeRequest: turns of the model", () => {
       messages: [message("assistant", { kind: "compaction", text: "before", opaque }), HI],
     });
     assert.deepEqual(input[0], { type: "compaction", encrypted_content: "enc" });
-    const { body } = encode(
+    const { body, lost } = encode(
       request({ messages: [message("assistant", { kind: "compaction", text: "before", opaque }), HI] }),
       target({ family: "lab" }),
     );
     assert.deepEqual((body["input"] as JsonObject[])[0]?.["content"], [
-      { type: "output_text", text: "before", annotations: [] },
+      { type: "output_text", text: "Summary of the conversation so far: before", annotations: [] },
     ]);
+    assert.equal(lost.length, 1);
   });
 });
 

@@ -9,8 +9,8 @@ import { NO_EVENTS, type PartEvent, partKey, type Stage } from "./stage.ts";
 type PartStart = Extract<NeutralEvent, { t: "part_start" }>;
 
 interface State {
-  /** Calls that have begun: whether they are signed is told by what comes next. */
-  waiting: Map<string, PartStart>;
+  /** A call that has just begun: whether it is signed is told by the next event. */
+  waiting: PartStart | undefined;
   /** Part indexes as they go out, by the part's key. */
   out: Map<string, number>;
   /** The next part index of each candidate. */
@@ -18,41 +18,41 @@ interface State {
 }
 
 function newState(): State {
-  return { waiting: new Map(), out: new Map(), next: [] };
+  return { waiting: undefined, out: new Map(), next: [] };
 }
 
-/** Holds the start of a call back until its next event, which is its signature if it has one. */
+/** Holds the start of a call back until the next event, which is its signature if it has one. */
 export function openSignatureCarrier(): Stage {
   const state = newState();
   return {
     push(event) {
-      if (!("i" in event)) return [event];
-      if (event.t === "part_start") return beginPart(state, event);
-      const start = state.waiting.get(partKey(event));
-      return start === undefined ? [moved(state, event)] : release(state, start, event);
+      if (state.waiting !== undefined) return release(state, state.waiting, event);
+      return "i" in event ? place(state, event) : [event];
     },
   };
 }
 
-function beginPart(state: State, event: PartStart): readonly NeutralEvent[] {
+function place(state: State, event: PartEvent): readonly NeutralEvent[] {
+  if (event.t !== "part_start") return [moved(state, event)];
   if (event.part.kind !== "tool_call") return [started(state, event)];
-  state.waiting.set(partKey(event), event);
+  state.waiting = event;
   return NO_EVENTS;
 }
 
-function* release(state: State, start: PartStart, event: Exclude<PartEvent, PartStart>): Generator<NeutralEvent> {
-  state.waiting.delete(partKey(start));
-  if (event.t !== "opaque") {
+function* release(state: State, start: PartStart, event: NeutralEvent): Generator<NeutralEvent> {
+  state.waiting = undefined;
+  if (event.t === "opaque" && partKey(event) === partKey(start)) {
+    const { c } = start;
+    const i = nextIndex(state, c);
+    yield { t: "part_start", c, i, part: { kind: "reasoning", form: "full", text: "" } };
+    yield { t: "opaque", c, i, opaque: event.opaque };
+    yield { t: "part_end", c, i };
     yield started(state, start);
-    yield moved(state, event);
     return;
   }
-  const { c } = start;
-  const i = nextIndex(state, c);
-  yield { t: "part_start", c, i, part: { kind: "reasoning", form: "full", text: "" } };
-  yield { t: "opaque", c, i, opaque: event.opaque };
-  yield { t: "part_end", c, i };
   yield started(state, start);
+  if ("i" in event) yield* place(state, event);
+  else yield event;
 }
 
 function nextIndex(state: State, c: number): number {

@@ -104,7 +104,7 @@ describe("case 35: arguments in history that are no JSON, messages upstream", ()
   });
 });
 
-describe("case 36: a responses client's custom tool", () => {
+describe("case 36, PITFALLS 27: a responses client's custom tool", () => {
   const patch = '*** Begin Patch\n*** Update File: a "b" \\ c → é\n+line\n*** End Patch\n';
   const tool = { type: "custom", name: "apply_patch", description: "Patches.", format: { type: "text" } };
 
@@ -144,7 +144,7 @@ describe("case 36: a responses client's custom tool", () => {
   }
 });
 
-describe("case 37: names and ids that the other side can't hold", () => {
+describe("case 37, PITFALLS 38: names and ids that the other side can't hold", () => {
   const name = `mcp__a_server_with_a_very_long_name__${"and_a_tool_with_a_longer_one_".repeat(2)}`.slice(0, 90);
 
   for (const upstream of ["chat", "responses"] as const) {
@@ -230,7 +230,7 @@ describe("case 39: several system messages, one in mid-conversation", () => {
   });
 });
 
-describe("what Claude Code sends each turn", () => {
+describe("PITFALLS 31: what Claude Code sends each turn", () => {
   const body: Json = {
     max_tokens: 32_000,
     stream: true,

@@ -615,6 +615,20 @@ describe("headers (2.10)", () => {
   });
 });
 
+describe("answers", () => {
+  const image = { type: "image_url", image_url: { url: "data:image/png;base64,aW1n" } };
+  const message = { role: "assistant", content: "Here.", images: [image] };
+  for (const client of ["messages", "responses"] as const) {
+    test(`an image that a chat upstream made is missed by name, ${client} client`, async () => {
+      const { choices: _, ...head } = bodyOf("chat", said());
+      upstream.answer(json({ ...head, choices: [{ index: 0, message, finish_reason: "stop" }] }));
+      const response = await post(gateway.url, client, plainBody(client, "lab/m"));
+      assert.match(await response.text(), /"text":"Here\."/);
+      assert.notEqual(response.headers.get("x-trivium-loss"), null);
+    });
+  }
+});
+
 describe("losses may be refused", () => {
   test("x-trivium-strict: 1 makes each loss a 400 that names it", async () => {
     const before = upstream.requests.length;

@@ -23,6 +23,7 @@ export function* decodeDelta(candidate: CandidateState, delta: JsonObject, logpr
   else if (Array.isArray(content)) yield* decodeParts(candidate, objectsOf(content));
   const refusal = textOf(delta["refusal"]);
   if (refusal !== "") yield* addText(candidate, "refusal", refusal, tokensOf(logprobs, "refusal"));
+  if (delta["images"] !== undefined) yield* addImages(candidate, objectsOf(delta["images"]));
   if (delta["annotations"] !== undefined) yield* addCitations(candidate, decodeAnnotations(delta["annotations"]));
   if (delta["tool_calls"] !== undefined || delta["function_call"] !== undefined) {
     yield* decodeToolCalls(candidate, delta);
@@ -108,6 +109,17 @@ function* addText(
   const { c } = candidate;
   yield logprobs.length === 0 ? { t: kind, c, i: open.i, delta } : { t: kind, c, i: open.i, delta, logprobs };
   if (kind === "text" && candidate.citations.length > 0) yield* addCitations(candidate, candidate.citations.splice(0));
+}
+
+/** Images that a model made (OpenRouter's member): nothing else has a place for them, which must be told. */
+function* addImages(candidate: CandidateState, images: readonly JsonObject[]): Generator<NeutralEvent> {
+  for (const value of images) {
+    yield* endText(candidate);
+    yield* endWholeCalls(candidate);
+    const start = beginPart(candidate, { kind: "native", format: "chat", value });
+    yield start;
+    yield { t: "part_end", c: candidate.c, i: start.i };
+  }
 }
 
 /** Content as a list of typed parts: how Mistral's models think aloud. */

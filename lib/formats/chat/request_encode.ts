@@ -170,10 +170,10 @@ function responseFormat(encoding: Encoding): JsonObject | undefined {
   if (output === undefined) return undefined;
   if (output.kind === "text") return isOwn ? { type: "text" } : undefined;
   if (output.kind === "json") return { type: "json_object" };
-  const { name = "structured_output", description, schema } = output;
+  const { name = isOwn ? undefined : "structured_output", description, schema } = output;
   return {
     type: "json_schema",
-    json_schema: { name, ...defined({ description, schema, strict: strictness(encoding) }) },
+    json_schema: defined({ name, description, schema, strict: strictness(encoding) }),
   };
 }
 

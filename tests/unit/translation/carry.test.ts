@@ -127,7 +127,7 @@ describe("ReasoningMemory", () => {
     assert.deepEqual(before, message("assistant", call("a", "f")));
   });
 
-  test("beyond its entries it forgets what was unused for longest", () => {
+  test("PITFALLS 23: beyond its entries it forgets what was unused for longest", () => {
     const memo = memory({ entries: 2 });
     memo.remember("s", [THOUGHT, call("a", "f")]);
     memo.remember("s", [THOUGHT, call("b", "f")]);
@@ -138,7 +138,7 @@ describe("ReasoningMemory", () => {
     assert.equal(restored(memo, turn(call("b", "f")))?.length, 1);
   });
 
-  test("beyond its bytes too, and a turn larger than all of them is not kept", () => {
+  test("PITFALLS 23: beyond its bytes too, and a turn larger than all of them is not kept", () => {
     const memo = memory({ bytes: 3000 });
     for (const id of ["a", "b", "c"]) memo.remember("s", [thinking("x".repeat(500)), call(id, "f")]);
     assert.equal(memo.size, 2);
@@ -147,7 +147,7 @@ describe("ReasoningMemory", () => {
     assert.equal(restored(memo, turn(call("c", "f")))?.length, 2);
   });
 
-  test("after an hour unused it is gone, and use makes it young again", () => {
+  test("PITFALLS 23: after an hour unused it is gone, and use makes it young again", () => {
     const clock = { now: 0 };
     const memo = memory({}, clock);
     memo.remember("s", [THOUGHT, call("a", "f")]);

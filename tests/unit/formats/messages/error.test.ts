@@ -79,13 +79,16 @@ describe("messages error encode", () => {
       unsupported: ["thread"],
     });
     assert.equal("details" in encoded("unsupported", { param: "container" }).error, false);
+    assert.deepEqual(encoded("invalid_request", { details: { error_code: "x" } }).error["details"], {
+      error_code: "x",
+    });
+  });
+
+  test("the place is told with the message, but for an upstream's own words", () => {
     const told = (more: Partial<Failure>) => encoded("unsupported", { message: "No audio", ...more }).error["message"];
     assert.equal(told({ param: "messages[0].content[1]" }), "messages[0].content[1]: No audio");
     assert.equal(told({ param: "audio" }), "No audio");
     assert.equal(told({ param: "messages", status: 400 }), "No audio");
-    assert.deepEqual(encoded("invalid_request", { details: { error_code: "x" } }).error["details"], {
-      error_code: "x",
-    });
   });
 
   test("its own shape is known again", () => {

@@ -88,7 +88,7 @@ function readOptions(args: readonly string[], env: Environment): Options | strin
     }
     const command = values.help === true ? "help" : values.version === true ? "version" : positionals[0] ?? "serve";
     const config = values.config ?? nonEmpty(env["TRIVIUM_CONFIG"]);
-    const host = values.host ?? nonEmpty(env["HOST"]);
+    const host = (nonEmpty(values.host) ?? nonEmpty(env["HOST"]))?.replace(/^\[(.*)\]$/, "$1");
     return {
       command,
       ...(values.as === undefined ? {} : { as: values.as }),

@@ -2,7 +2,7 @@
  * The config: one YAML file, read with positions, checked by zod, every fault reported at once as
  * `config.yaml:12:5  providers.lab.formats  Expected … but got …`.
  */
-import { isAlias, isMap, isScalar, isSeq, LineCounter, type Node, parseDocument } from "yaml";
+import { isAlias, isMap, isScalar, isSeq, LineCounter, type Node, parseDocument, visit } from "yaml";
 import { z } from "zod";
 import { describe, isObject } from "./base/fields.ts";
 import { LOG_LEVELS, type LogLevel } from "./base/log.ts";
@@ -132,7 +132,14 @@ export function parseConfig(text: string, file: string, env: Environment): Confi
   const report: Report = (path, message, onKey = false) =>
     reportAt(offsetOf(document.contents, path, onKey), path, message);
   const tree = new Interpolation(env, report);
-  const filled = tree.fill(document.toJS() ?? {}, []);
+  let filled: unknown;
+  try {
+    filled = tree.fill(document.toJS({ maxAliasCount: 100 }) ?? {}, []);
+  } catch {
+    const { source, offset } = firstAlias(document.contents);
+    reportAt(offset, [], `The alias ${source} can't be resolved; quote names that begin with *`);
+    return { ok: false, issues };
+  }
   const parsed = ConfigSchema.safeParse(filled);
   if (parsed.success) {
     const config = build(parsed.data, file, env, tree.unset, report);
@@ -262,7 +269,10 @@ function buildProvider(
     return undefined;
   }
   if (raw.base_url !== undefined && raw.base_url !== MOCK_URL && !isHttpUrl(raw.base_url)) {
-    report([...path, "base_url"], `Expected an http or https URL but got ${describe(raw.base_url)}`);
+    report(
+      [...path, "base_url"],
+      "Expected an http or https URL without user, query or fragment (keys belong in api_key or headers)",
+    );
     return undefined;
   }
   const formats = raw.formats ?? preset?.formats ?? ["chat"];
@@ -278,13 +288,15 @@ function buildProvider(
     flags: new Set([...(preset?.flags ?? []), ...raw.flags]),
     ...(key === undefined || key === "" ? {} : { apiKey: new Secret(key) }),
     ...(variable !== undefined && (key === undefined || key === "") ? { waitsFor: variable } : {}),
-    headers: raw.headers,
+    headers: Object.fromEntries(Object.entries(raw.headers).map(([header, value]) => [header.toLowerCase(), value])),
     isMock: baseUrl === MOCK_URL,
   };
 }
 
 function isHttpUrl(text: string): boolean {
-  return URL.canParse(text) && /^https?:$/.test(new URL(text).protocol);
+  if (!URL.canParse(text)) return false;
+  const { protocol, username, password, search, hash } = new URL(text);
+  return /^https?:$/.test(protocol) && `${username}${password}${search}${hash}` === "";
 }
 
 function buildRule(
@@ -377,6 +389,7 @@ function reportMeaning(
 
 /** Takes the value at `path` out; an entry of a list leaves an entry behind that offends nobody, so indexes stay. */
 function remove(tree: unknown, path: Path): void {
+  if (path.length === 0) return;
   const [first, second] = path;
   if (first === "models" && typeof second === "number") {
     const models = (tree as { models: unknown[] }).models;
@@ -423,6 +436,18 @@ function offsetOf(root: unknown, path: Path, onKey: boolean): number {
     }
   });
   return offset;
+}
+
+/** The alias that most likely is none: an unquoted name that begins with `*`. */
+function firstAlias(root: unknown): { source: string; offset: number } {
+  let found = { source: "*", offset: 0 };
+  visit(root as Node, {
+    Alias(_key, node) {
+      found = { source: `*${node.source}`, offset: node.range?.[0] ?? 0 };
+      return visit.BREAK;
+    },
+  });
+  return found;
 }
 
 function pathText(path: Path): string {

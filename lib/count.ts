@@ -2,7 +2,7 @@
 import { isObject, type JsonObject } from "./base/fields.ts";
 import { parseJson } from "./base/json.ts";
 import { type Failure, invalid } from "./base/failure.ts";
-import { readBody, TOO_LARGE } from "./base/body.ts";
+import { readBodyWithin } from "./base/body.ts";
 import { Losses } from "./format.ts";
 import { type Call, passedBody, targetOf } from "./plan.ts";
 import type { Relayed } from "./reply.ts";
@@ -31,8 +31,11 @@ async function counted(call: Call, route: Route): Promise<Relayed | undefined> {
     firstByteMs: Math.min(call.config.timeouts.firstByteMs, MAX_WAIT_MS),
   });
   if (!sent.ok) return undefined;
-  const bytes = await readBody(sent.value, MAX_COUNT_BYTES).catch(() => TOO_LARGE);
-  if (bytes === TOO_LARGE || typeof bytes === "symbol") return undefined;
+  const bytes = await readBodyWithin(sent.value, MAX_COUNT_BYTES, MAX_WAIT_MS).catch(() => undefined);
+  if (bytes === undefined || typeof bytes === "symbol") {
+    call.abort.abort();
+    return undefined;
+  }
   const text = new TextDecoder().decode(bytes);
   if (sent.value.ok) return isCount(text) ? answered(call, route, text, {}) : undefined;
   if (sent.value.status !== 400 && sent.value.status !== 413) return undefined;

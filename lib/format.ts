@@ -121,10 +121,15 @@ export interface Format {
   /** Whether its streams allow one open part at a time, so that its encoder must be fed by the sequencer. */
   readonly oneOpenPart: boolean;
   /**
-   * Byte patterns of which one is in every properly ended stream of this format (its terminal events and its errors).
-   * None of them can occur inside a JSON string. Pass-through looks for them; nothing else does.
+   * How the lines begin that end a stream of this format: its terminal events and its errors. Pass-through looks for
+   * them at the beginning of lines; nothing else does.
    */
   readonly terminals: readonly string[];
+  /**
+   * Whether a stream whose body ends after these whole events, without a terminal, may be taken for complete all the
+   * same: some servers leave the terminal out.
+   */
+  endsSoftly(tail: string): boolean;
   /** The header that carries a provider's key where this format is spoken. */
   readonly keyHeader: "authorization" | "x-api-key";
   /** No standard field brings thinking back from clients: what they may drop is remembered for them (1.4, carrier 3). */

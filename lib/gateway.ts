@@ -93,7 +93,7 @@ class TriviumGateway implements Gateway {
   async #guarded(request: Request, upstream?: Response): Promise<Response> {
     const context: Context = {
       request,
-      url: new URL(request.url),
+      url: urlOf(request),
       requestId: randomId("req_"),
       since: performance.now(),
       ...(upstream === undefined ? {} : { upstream }),
@@ -366,6 +366,12 @@ function modelOf(bytes: Uint8Array, members: ReadonlyMap<string, Span>): Result<
 function scopeOf(headers: Headers): string {
   const credential = headers.get("authorization") ?? headers.get("x-api-key") ?? "";
   return credential === "" ? "" : createHash("sha256").update(credential).digest("base64url");
+}
+
+/** Some runtimes build a request's URL of its Host header, which may be anything: only path and query count here. */
+function urlOf(request: Request): URL {
+  const path = /^[a-z]+:\/\/[^/?#]*([^#]*)/i.exec(request.url)?.[1] ?? request.url;
+  return new URL(`http://localhost${path.startsWith("/") ? "" : "/"}${path}`);
 }
 
 function idHeaders(requestId: string): Record<string, string> {

@@ -196,6 +196,8 @@ export interface ToolCallPart extends PartBase {
   toolKind: "function" | "custom";
   /** The raw string: JSON for functions, free text for custom tools. Never re-serialised without need. */
   arguments: string;
+  /** What it was in its own format, where that has more than functions. */
+  native?: { format: FormatName; value: JsonObject };
 }
 export interface ToolResultPart extends PartBase {
   kind: "tool_result";
@@ -204,6 +206,7 @@ export interface ToolResultPart extends PartBase {
   toolKind: "function" | "custom";
   parts: Part[];
   isError?: boolean;
+  native?: { format: FormatName; value: JsonObject };
 }
 export interface CompactionPart extends PartBase {
   kind: "compaction";
@@ -275,6 +278,8 @@ export interface Tool {
   deferLoading?: boolean;
   cache?: { ttl?: string };
   path?: string;
+  /** Where its name, schema and the like stand, in a format that wraps them once more (chat's `tools[0].function`). */
+  innerPath?: string;
   extra?: Extra;
   /** The item of the conversation that offers it (responses' `additional_tools`); absent for the request's own list. */
   item?: Item;
@@ -300,6 +305,8 @@ export interface WebSearch {
   maxUses?: number;
   contextSize?: string;
   location?: { city?: string; country?: string; region?: string; timezone?: string };
+  /** Paths of settings that its own format alone has. */
+  unread?: string[];
 }
 
 export type ToolChoice =

@@ -121,7 +121,7 @@ class Trip {
   }
 
   #translation(answer: Answer, encoded: EncodedRequest): Translation {
-    const { call, plan } = this;
+    const { call, plan, route } = this;
     const stages: Stage[] = [];
     if (encoded.restore.size > 0) stages.push(openRestore(encoded.restore));
     const cutter = encoded.emulateStop === undefined ? undefined : openStopCutter(encoded.emulateStop);
@@ -134,6 +134,7 @@ class Trip {
       decoder: plan.format.openDecoder(plan.target),
       stages,
       encoder: call.client.openEncoder(answer),
+      cleaned: (failure) => withoutSecrets(failure, route.provider),
       estimatedInputTokens: answer.estimatedInputTokens,
       ...(cutter === undefined ? {} : { isStopped: () => cutter.stopped }),
     };

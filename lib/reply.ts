@@ -1,10 +1,12 @@
 /** From what became of an upstream's answer to the client's response: status, headers, body or stream. */
 import { TIMED_OUT, within } from "./base/clock.ts";
 import type { Failure } from "./base/failure.ts";
+import { redact } from "./base/secret.ts";
 import type { Format, Losses } from "./format.ts";
 import type { FormatName } from "./neutral.ts";
 import type { Call } from "./plan.ts";
 import type { Route } from "./router.ts";
+import { secretsOf } from "./upstream.ts";
 import { bodyOf, type Feed, LateFeed, WholeFeed } from "./stream.ts";
 import { rateLimitHeaders } from "./translation/ratelimit.ts";
 
@@ -88,7 +90,9 @@ export function failureReply(
   const { call } = context;
   call.abort.abort();
   const made = call.client.encodeError(exposed(failure, call), call.requestId);
-  const status = errorText === undefined ? made.status : upstream?.status ?? made.status;
+  const passed = errorText === undefined ? undefined : upstream?.status;
+  // A status that HTTP doesn't know can't be passed on.
+  const status = passed !== undefined && passed <= 599 ? passed : made.status;
   const headers = replyHeaders(context, upstream);
   headers.set("content-type", "application/json");
   if (upstream !== undefined) headers.set("x-trivium-upstream-status", String(upstream.status));
@@ -110,7 +114,8 @@ function relayed({ format, losses }: ReplyContext, response: Response, done: Pro
 function replyHeaders({ call, route, format, losses }: ReplyContext, upstream?: Response): Headers {
   const headers = new Headers();
   if (upstream !== undefined) copyHeaders(upstream.headers, headers, call.client.name);
-  const upstreamId = upstream?.headers.get("x-request-id") ?? upstream?.headers.get("request-id") ?? undefined;
+  const ownId = upstream?.headers.get("x-request-id") ?? upstream?.headers.get("request-id") ?? undefined;
+  const upstreamId = ownId === undefined ? undefined : redact(ownId, secretsOf(route.provider));
   // What passes keeps the upstream's own id (its error bodies name it too); what we write has ours.
   const id = format === call.client ? upstreamId ?? call.requestId : call.requestId;
   headers.set("x-request-id", id);

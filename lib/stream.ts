@@ -27,6 +27,8 @@ export interface Feed {
   silentMs(): number;
   /** Ends the stream with this failure: a pending `next` resolves with the client's error event. */
   fail(failure: Failure): void;
+  /** Ends the stream after an exception: the bytes that tell the client, once; undefined afterwards. */
+  broken(failure: Failure): Uint8Array | undefined;
   /** Frees the upstream. Idempotent. */
   close(): void;
 }
@@ -57,14 +59,14 @@ export function bodyOf(feed: Feed, pace: Pace, onEnd: (left: boolean) => void): 
   };
   /** The next bytes, or `TICK` when a keep-alive is due; the read goes on meanwhile. */
   const nextOrTick = (): Promise<Uint8Array | undefined | typeof TICK> =>
-    new Promise((resolve) => {
+    new Promise((resolve, reject) => {
       wake = resolve;
-      (pending ??= feed.next()).then(resolve);
+      (pending ??= feed.next()).then(resolve, reject);
     });
   return new ReadableStream<Uint8Array>({
     async pull(controller) {
       for (;;) {
-        const bytes = await nextOrTick();
+        const bytes = await nextOrTick().catch((error) => broken(feed, error));
         if (ended) return;
         if (bytes !== TICK) pending = undefined;
         if (bytes === undefined) {
@@ -81,6 +83,17 @@ export function bodyOf(feed: Feed, pace: Pace, onEnd: (left: boolean) => void): 
   });
 }
 
+/** A bug of ours within a stream: the client gets an error event and an end, never silence. */
+function broken(feed: Feed, error: unknown): Uint8Array | undefined {
+  return feed.broken({
+    kind: "internal",
+    source: "gateway",
+    message: "Internal error of the gateway",
+    retry: true,
+    cause: error,
+  });
+}
+
 function idleFailure(ms: number): Failure {
   return { kind: "timeout", source: "upstream", message: `The upstream sent nothing for ${ms} ms`, retry: true };
 }
@@ -91,7 +104,8 @@ const encoder = new TextEncoder();
 class Source {
   readonly #reader: ReadableStreamDefaultReader<Uint8Array>;
   readonly #abort: AbortController;
-  #lastRead = Date.now();
+  /** Since when a read is waiting; undefined while nobody asks: a slow client is no silent upstream. */
+  #waitingSince: number | undefined;
   #closed = false;
 
   constructor(body: ReadableStream<Uint8Array>, abort: AbortController) {
@@ -101,12 +115,14 @@ class Source {
 
   /** A chunk, undefined at the end, or the failure that broke it off. */
   async read(): Promise<Uint8Array | undefined | Failure> {
+    this.#waitingSince ??= Date.now();
     try {
       const { done, value } = await this.#reader.read();
-      this.#lastRead = Date.now();
       return done ? undefined : value;
     } catch (error) {
       return { ...cutOff(), cause: error };
+    } finally {
+      this.#waitingSince = undefined;
     }
   }
 
@@ -116,7 +132,7 @@ class Source {
   }
 
   silentMs(): number {
-    return Date.now() - this.#lastRead;
+    return this.#waitingSince === undefined ? 0 : Date.now() - this.#waitingSince;
   }
 
   /** The answer was complete: what is left is read, so that the connection can serve again. */
@@ -155,6 +171,8 @@ export interface Translation {
   decoder: StreamDecoder;
   stages: readonly Stage[];
   encoder: StreamEncoder;
+  /** A failure's text without the provider's secrets. */
+  cleaned(failure: Failure): Failure;
   /** For answers whose upstream counts nothing. */
   estimatedInputTokens: number;
   /** Set by a stop sequence cutter: the answer is over though the upstream goes on. */
@@ -227,6 +245,16 @@ export class TranslatedFeed implements Feed {
     this.#source.close();
   }
 
+  broken(failure: Failure): Uint8Array | undefined {
+    if (this.failure !== undefined) return undefined;
+    this.#done = true;
+    this.failure = failure;
+    this.#source.close();
+    this.#out = "";
+    this.#write({ t: "error", failure });
+    return this.#flush();
+  }
+
   close(): void {
     this.#source.close();
   }
@@ -275,8 +303,9 @@ export class TranslatedFeed implements Feed {
     if (this.#translation.isStopped?.() === true) this.#source.close();
   }
 
-  #emit(event: NeutralEvent): void {
+  #emit(told: NeutralEvent): void {
     if (this.#done) return;
+    const event = told.t === "error" ? { ...told, failure: this.#translation.cleaned(told.failure) } : told;
     this.#observe(event);
     if (event.t === "error" && !this.#hasContent) {
       this.#early = event.failure;
@@ -377,6 +406,10 @@ export class PassFeed implements Feed {
   #held = new Uint8Array(0);
   /** Part of an event is already out: nothing may be written before its end. */
   #isMidEvent = false;
+  /** How that event began. */
+  #head = new Uint8Array(0);
+  /** The last bytes that were whole events. */
+  #tail: Uint8Array = new Uint8Array(0);
   /** When the answer is taken for ended, once one of its last events has passed. */
   #endBy: number | undefined;
   #done = false;
@@ -453,6 +486,12 @@ export class PassFeed implements Feed {
     this.#source.close();
   }
 
+  broken(failure: Failure): Uint8Array | undefined {
+    if (this.failure !== undefined) return undefined;
+    this.close();
+    return this.#broken(failure);
+  }
+
   close(): void {
     this.#done = true;
     this.#source.close();
@@ -466,7 +505,7 @@ export class PassFeed implements Feed {
       : this.#end(this.#failed ?? (chunk === TIMED_OUT ? undefined : chunk));
     if (bytes === undefined) return;
     this.#out.push(bytes);
-    this.#look(bytes);
+    if (this.failure === undefined) this.#look(bytes);
   }
 
   /** The bytes that may go out now; the rest is held. */
@@ -478,39 +517,87 @@ export class PassFeed implements Feed {
       return undefined;
     }
     const out = boundary === 0 ? bytes : bytes.subarray(0, boundary);
-    this.#isMidEvent = boundary === 0;
     this.#held = bytes.slice(out.length);
-    this.#lookForEnd(out);
+    this.#lookForEnd(out, boundary === 0);
     return out;
   }
 
-  #lookForEnd(bytes: Uint8Array): void {
-    if (this.#endBy !== undefined) return;
+  /** `isCut`: the event goes on after these bytes, so that it ends nothing yet. */
+  #lookForEnd(bytes: Uint8Array, isCut: boolean): void {
+    if (isCut && !this.#isMidEvent) this.#head = bytes.slice(0, HEAD_BYTES);
+    const ends = isCut ? false : this.#isTerminal(bytes) || (this.#isMidEvent && this.#isTerminal(this.#head));
+    this.#isMidEvent = isCut;
+    if (ends) this.#endBy ??= Date.now() + AFTER_FINISH_MS;
+    this.#tail = bytes.length > TAIL_BYTES
+      ? bytes.slice(-TAIL_BYTES)
+      : joinBytes([this.#tail, bytes]).slice(-TAIL_BYTES);
+  }
+
+  #isTerminal(bytes: Uint8Array): boolean {
     const buffer = bufferOf(bytes);
-    if (this.#format.terminals.some((terminal) => buffer.includes(terminal))) {
-      this.#endBy = Date.now() + AFTER_FINISH_MS;
-    }
+    return this.#format.terminals.some((terminal) => beginsLine(buffer, terminal));
   }
 
   #end(failure: Failure | undefined): Uint8Array | undefined {
     this.#done = true;
-    // A last line may lack its line end.
-    this.#lookForEnd(joinBytes([this.#held, LINE_END]));
     const rest = this.#held;
     this.#held = new Uint8Array(0);
-    if (this.#endBy !== undefined) {
+    const isWhole = rest.length > 0 && !this.#isMidEvent && isWholeEvent(rest);
+    if (isWhole) this.#lookForEnd(rest, false);
+    const hasEnded = this.#endBy !== undefined ||
+      (!this.#isMidEvent && this.#format.endsSoftly(new TextDecoder().decode(this.#tail)));
+    if (hasEnded && this.#failed === undefined) {
       this.#source.finish();
-      return rest.length > 0 ? rest : undefined;
+      return isWhole ? rest : undefined;
     }
     this.#source.close();
-    // What is held is a part of an event that will never be whole: no client could read it.
-    this.failure = failure ?? cutOff();
-    const frame = this.#format.errorFrame(this.failure, this.#requestId);
+    return this.#broken(failure ?? this.#mislabelled(rest) ?? cutOff());
+  }
+
+  /** What is held is a part of an event that will never be whole: no client could read it. */
+  #broken(failure: Failure): Uint8Array {
+    this.failure = failure;
+    if (this.#probe !== undefined) this.#early ??= failure;
+    const frame = this.#format.errorFrame(failure, this.#requestId);
     return encoder.encode(this.#isMidEvent ? `\n\n${frame}` : frame);
+  }
+
+  /** An error as JSON where a stream was announced. */
+  #mislabelled(rest: Uint8Array): Failure | undefined {
+    const text = new TextDecoder().decode(rest).trimStart();
+    const isAlone = text.startsWith("{") && this.#tail.length === 0 && this.#probe !== undefined;
+    return isAlone ? this.#format.decodeError(MISLABELLED_STATUS, new Headers(), text) : undefined;
   }
 }
 
-const LINE_END = Uint8Array.of(10);
+/** An error that came with status 200: its own words decide. */
+const MISLABELLED_STATUS = 502;
+
+const HEAD_BYTES = 256;
+const TAIL_BYTES = 4096;
+
+/** Whether a line of the buffer begins with `text`. */
+function beginsLine(buffer: Buffer, text: string): boolean {
+  for (let at = buffer.indexOf(text); at !== -1; at = buffer.indexOf(text, at + 1)) {
+    if (at === 0 || buffer[at - 1] === LF || buffer[at - 1] === CR) return true;
+  }
+  return false;
+}
+
+const LF = 10;
+const CR = 13;
+
+/** An event that only lacks its blank line: its data can be read. */
+function isWholeEvent(bytes: Uint8Array): boolean {
+  const reader = new SseReader();
+  const [event] = [...reader.feed(bytes), ...reader.end()];
+  if (event === undefined) return false;
+  try {
+    return event.data === "[DONE]" || typeof JSON.parse(event.data) === "object";
+  } catch {
+    return false;
+  }
+}
 
 function bufferOf(bytes: Uint8Array): Buffer {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
@@ -529,7 +616,6 @@ export class LateFeed implements Feed {
   #feed: Feed | undefined;
   #failure: Failure | undefined;
   #told = false;
-  readonly #since = Date.now();
 
   /** `tell`: a whole stream that says this failure. */
   constructor(
@@ -568,13 +654,22 @@ export class LateFeed implements Feed {
   }
 
   silentMs(): number {
-    return this.#feed === undefined ? Date.now() - this.#since : this.#feed.silentMs();
+    // Until then the time to the first byte is the limit, not the time between two.
+    return this.#feed === undefined ? 0 : this.#feed.silentMs();
   }
 
   fail(failure: Failure): void {
     if (this.#feed !== undefined) return this.#feed.fail(failure);
     this.#failure ??= failure;
     this.abort.abort();
+  }
+
+  broken(failure: Failure): Uint8Array | undefined {
+    if (this.#feed !== undefined) return this.#feed.broken(failure);
+    if (this.#told) return undefined;
+    this.#told = true;
+    this.#failure = failure;
+    return encoder.encode(this.tell(failure));
   }
 
   close(): void {
@@ -608,6 +703,10 @@ export class WholeFeed implements Feed {
 
   silentMs(): number {
     return 0;
+  }
+
+  broken(): undefined {
+    return undefined;
   }
 
   fail(): void {}

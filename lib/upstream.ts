@@ -2,7 +2,7 @@
 import { TIMED_OUT, within } from "./base/clock.ts";
 import { fail, type Failure, type Result, success } from "./base/failure.ts";
 import { PLAIN_ANSWERS } from "./base/runtime.ts";
-import { redact, type Secret } from "./base/secret.ts";
+import { redact, Secret } from "./base/secret.ts";
 import type { Provider } from "./config.ts";
 import type { Format } from "./format.ts";
 import { mockFetch } from "./mock/mod.ts";
@@ -72,8 +72,8 @@ export function shownRequest(destination: Destination): { url: string; headers: 
   const { url, headers } = addressed(destination);
   const { provider, format } = destination;
   if (provider.waitsFor !== undefined) headers[format.keyHeader] = "***";
-  for (const name of Object.keys(headers)) {
-    if (name === format.keyHeader || SECRET_NAME.test(name)) headers[name] = "***";
+  for (const [name, value] of Object.entries(headers)) {
+    headers[name] = name === format.keyHeader || SECRET_NAME.test(name) ? "***" : redact(value, secretsOf(provider));
   }
   return { url: redact(url, secretsOf(provider)), headers };
 }
@@ -86,10 +86,16 @@ function credentials({ provider, format }: Destination): Record<string, string> 
   return { [format.keyHeader]: format.keyHeader === "authorization" ? `Bearer ${key}` : key };
 }
 
-/** Everything of a provider that must not show in a text for clients. */
+/** Everything of a provider that must not show in a text for clients: its key, and whatever its headers hold. */
 export function secretsOf(provider: Provider): Secret[] {
-  return provider.apiKey === undefined ? [] : [provider.apiKey];
+  const headers = Object.entries(provider.headers).filter(([name]) => !PLAIN_NAME.test(name));
+  const values = headers.map(([, value]) => new Secret(value));
+  return provider.apiKey === undefined ? values : [provider.apiKey, ...values];
 }
+
+/** Headers that hold no secret, and whose words an error may well use. */
+const PLAIN_NAME =
+  /^(?:content-type|accept|user-agent|anthropic-(?:version|beta)|openai-(?:beta|organization|project))$/;
 
 export function withoutSecrets(failure: Failure, provider: Provider): Failure {
   return { ...failure, message: redact(failure.message, secretsOf(provider)) };

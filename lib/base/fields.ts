@@ -129,6 +129,8 @@ export class Fields {
     if (value === undefined || value === null) return undefined;
     const actual: string = typeof value;
     if (actual === type) return value;
+    // An integer beyond 2^53, whose digits `parseJson` keeps.
+    if (type === "number" && isObject(value) && typeof value["rawJSON"] === "string") return Number(value["rawJSON"]);
     this.faults.add(`Expected a ${type} but got ${describe(value)}`, this.at(key));
     return undefined;
   }

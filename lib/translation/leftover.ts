@@ -8,10 +8,12 @@ export function saysNothing(value: unknown): boolean {
 }
 
 /** `path`: that of the object which the members stood on; undefined for the body itself. */
-export function leftovers({ fields, wrapper }: Extra, path: string | undefined): string[] {
+export function leftovers(extra: Extra | undefined, path: string | undefined): string[] {
+  const { fields = {}, wrapper } = extra ?? {};
   return Object.entries(fields).flatMap(([key, value]) => {
     const at = path === undefined ? key : `${path}.${key}`;
-    if (saysNothing(value)) return [];
+    // An empty string goes back to its own format, where it may be needed; to others it says nothing.
+    if (saysNothing(value) || value === "") return [];
     return key === wrapper && isObject(value) ? leftovers({ format: "chat", fields: value }, at) : [at];
   });
 }

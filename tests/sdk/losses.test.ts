@@ -228,6 +228,14 @@ describe("reasoning (2.7)", () => {
     }]],
     ["messages", "or/gpt-5.1", { thinking: { type: "between_tools" } }, ["thinking"], ["reasoning.effort", "high"]],
     ["messages", "or/gpt-5", { thinking: { type: "disabled" } }, ["thinking"], ["reasoning.effort", "minimal"]],
+    ["messages", "oc/gpt-5.6", { thinking: { type: "adaptive" }, tools: [messagesTool] }, ["thinking"], [
+      "reasoning_effort",
+      "none",
+    ]],
+    ["messages", "lab/openai/gpt-5.6", { thinking: { type: "adaptive" }, tools: [messagesTool] }, [], [
+      "reasoning_effort",
+      "high",
+    ]],
     ["messages", "oc/gpt-4o", { thinking: { type: "adaptive" } }, ["thinking"]],
     ["messages", "oc/gpt-4o", { output_config: { effort: "low" } }, ["output_config.effort"]],
     ["messages", "oc/gpt-4o", { thinking: { type: "disabled" } }, []],
@@ -399,7 +407,9 @@ describe("tools (2.4 to 2.6)", () => {
     allowed_callers: ["code_execution"],
     defer_loading: true,
   };
-  const lost = ["tools[0].input_examples", "tools[0].eager_input_streaming", "tools[0].allowed_callers"];
+  const lost = ["input_examples", "eager_input_streaming", "allowed_callers", "defer_loading"].map((key) =>
+    `tools[0].${key}`
+  );
   table([
     ["responses", "oc/gpt-4o", { tools: [namespace] }, [], ["tools.0.function.name", "ns__f"]],
     ["responses", SONNET, { tools: [namespace] }, [], ["tools.0.name", "ns__f"]],
@@ -414,13 +424,37 @@ describe("tools (2.4 to 2.6)", () => {
       "tools[0].function.y",
     ]],
     ["chat", SONNET, { tools: [{ type: "function", function: { name: "f", parameters: OPEN, strict: true } }] }, [
-      "tools[0].strict",
+      "tools[0].function.strict",
     ]],
     ["chat", SONNET, { tools: [{ type: "function", function: { name: "f", parameters: CLOSED, strict: true } }] }, [], [
       "tools.0.strict",
       true,
     ]],
     ["responses", SONNET, { tools: [{ ...responsesTool, defer_loading: true }] }, ["tools[0].defer_loading"]],
+    ["responses", "oc/gpt-4o", { tools: [{ ...responsesTool, defer_loading: true }] }, ["tools[0].defer_loading"]],
+    ["responses", SONNET, { tools: [{ type: "web_search", external_web_access: false }] }, [
+      "tools[0].external_web_access",
+    ]],
+    ["chat", "or/gpt-4o", { tools: [{ type: "lab:web_search", parameters: { max_uses: 1 } }] }, [
+      "tools[0].parameters",
+    ]],
+    [
+      "messages",
+      "or/gpt-4o",
+      { tools: [{ type: "web_search_20250305", name: "web_search", response_inclusion: "x" }] },
+      [
+        "tools[0].response_inclusion",
+      ],
+    ],
+    ["messages", "or/gpt-4o", { tools: [{ type: "web_search_20250305", name: "web_search", max_uses: null }] }, []],
+    ["chat", SONNET, {
+      tools: [{
+        type: "custom",
+        custom: { name: "f", format: { type: "grammar", grammar: { syntax: "regex", definition: "a" } } },
+      }],
+    }, ["tools[0].custom.format"]],
+    ["responses", SONNET, { input: "Hi", include: ["message.output_text.logprobs"] }, ["include"]],
+    ["messages", "oc/gpt-4o", { messages: [{ role: "user", content: "Hi", note: "" }] }, []],
     ["messages", "or/gpt-4o", { tools: [{ type: "bash_20250124", name: "bash" }] }, [], ["tools.0.name", "bash"]],
     ["messages", "oc/gpt-4o", { tools: [messagesTool, { type: "web_search_20250305", name: "web_search" }] }, [
       "tools[1]",

@@ -70,7 +70,7 @@ describe("an upstream that never answers a streaming request", () => {
 describe("comments for ever after the end of the answer", () => {
   for (const pair of PAIRS) {
     test(`the client's stream ends all the same: ${pair.name}`, async () => {
-      const frames = framesOf(pair.upstream, said()).filter((frame) => !frame.includes("[DONE]"));
+      const frames = framesOf(pair.upstream, said()).filter((frame) => pair.passes || !frame.includes("[DONE]"));
       const comments = Array.from({ length: 200 }, () => [": still here\n\n", { pause: 100 }]).flat();
       const response = await ask(pair, sse([...frames, ...comments]), true);
       assert.ok((await response.text()).includes("Hello"));

@@ -6,6 +6,7 @@ import { decodeUpstreamError } from "../../translation/upstream_error.ts";
 import { errorFrame } from "./error.ts";
 import { openDecoder } from "./event_decode.ts";
 import { KEEPALIVE, openEncoder } from "./event_encode.ts";
+import { endsSoftly } from "./soft_end.ts";
 import { decodeRequest } from "./request_decode.ts";
 import { encodeRequest } from "./request_encode.ts";
 import { decodeResponse, encodeResponse } from "./response.ts";
@@ -15,21 +16,8 @@ export const chat: Format = {
   name: "chat",
   path: "/chat/completions",
   oneOpenPart: false,
-  // A raw line break and an unescaped quote can't stand inside a JSON string.
-  terminals: [
-    "data: [DONE]\n",
-    "data: [DONE]\r",
-    "data:[DONE]\n",
-    "data:[DONE]\r",
-    '"finish_reason":"',
-    '"finish_reason": "',
-    '"error":{',
-    '"error": {',
-    '"error":"',
-    '"error": "',
-    "event: error\n",
-    "event: error\r",
-  ],
+  terminals: ["data: [DONE]", "data:[DONE]", 'data: {"error"', 'data:{"error"', "event: error", "event:error"],
+  endsSoftly,
   keyHeader: "authorization",
   dropsReasoning: true,
   signsCalls: true,

@@ -94,7 +94,8 @@ function encodeEffort(encoding: Encoding, hasTools: boolean): Effort | undefined
   withExtra({}, request.reasoning?.extra, nameOf(request, "reasoning"), encoding.losses);
   const { thinking, efforts, toolsNeedResponses } = target.capabilities;
   const wanted = wantedEffort(encoding);
-  if (toolsNeedResponses && hasTools) {
+  // Other makers' gateways find their own way to such a model.
+  if (toolsNeedResponses && hasTools && encoding.isOpenAi) {
     if (wanted !== "none") lose(encoding, "reasoning", "with tools this model reasons in the Responses API alone");
     return "none";
   }
@@ -231,9 +232,15 @@ function requestCache(encoding: Encoding): JsonObject {
   if (auto?.ttl === "1h") encoding.losses.add(`${nameOf(request, "cache")}.ttl`, "caches live as long as they do here");
   // A key made of the user's id is a service of ours: without it nothing is lost that the client asked for.
   const isOurs = nameOf(request, "cacheKey") === nameOf(request, "userId");
-  const isAsked = (key !== undefined && !isOurs) || ttl !== undefined || mode !== undefined;
-  if (isAsked && !isOwn && !isOpenAi) lose(encoding, "cacheKey", "this upstream may not know it");
-  if (!isOwn && !isOpenAi) return {};
+  if (!isOwn && !isOpenAi) {
+    const asked = {
+      cacheKey: isOurs ? undefined : key,
+      cacheTtl: ttl === "in_memory" ? undefined : ttl,
+      cacheMode: mode,
+    };
+    for (const field of Object.keys(defined(asked))) lose(encoding, field, "this upstream may not know it");
+    return {};
+  }
   const options = defined({ mode, ttl: ttl === "30m" ? ttl : undefined });
   return defined({
     prompt_cache_key: key,

@@ -1,6 +1,7 @@
 /** Tools and the choice among them: wire → neutral (TRANSLATION.md, 2.4 to 2.6). */
 import { describe, Fields, isObject, type JsonObject } from "../../base/fields.ts";
 import type { Tool, ToolChoice, WebSearch } from "../../neutral.ts";
+import { leftovers } from "../../translation/leftover.ts";
 import { defined, memberOf, objectsOf, ownExtra, textOf, unread } from "./wire.ts";
 
 export function decodeTools(fields: Fields): Tool[] {
@@ -24,9 +25,16 @@ function decodeTool(tool: Fields): Tool {
     kind: "native",
     name: type,
     native: { format: "chat", value: tool.value },
-    serverTool: type.includes("web_search") ? "web_search" : "other",
+    ...(type.includes("web_search") ? typedWebSearch(tool) : { serverTool: "other" }),
     path: tool.path,
   };
+}
+
+/** A search among the tools, as gateways to many providers have it: none of its settings is the same everywhere. */
+function typedWebSearch(tool: Fields): Pick<Tool, "serverTool" | "webSearch"> {
+  const { type: _, ...settings } = tool.value;
+  const unread = leftovers({ format: "chat", fields: settings }, tool.path);
+  return { serverTool: "web_search", webSearch: unread.length === 0 ? {} : { unread } };
 }
 
 function wrappedTool(tool: Fields, key: string, decode: (inner: Fields, path: string) => Tool): Tool {
@@ -35,7 +43,7 @@ function wrappedTool(tool: Fields, key: string, decode: (inner: Fields, path: st
     tool.faults.add(`Missing required object "${key}"`, tool.at(key));
     return { kind: "function", name: "" };
   }
-  const decoded = decode(inner, tool.path);
+  const decoded = { ...decode(inner, tool.path), innerPath: inner.path };
   const rest = unread(inner);
   const own = unread(tool);
   if (rest === undefined && own === undefined) return decoded;

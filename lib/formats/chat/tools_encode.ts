@@ -42,14 +42,21 @@ function encodeTool(tool: Tool, encoding: Encoding): JsonObject | undefined {
   withExtra({}, extra, path, encoding.losses);
   switch (tool.kind) {
     case "function":
+      loseDeferral(tool, encoding);
       return withExtra(functionTool(tool, encoding), tool.extra, pathOf(tool), encoding.losses);
     case "custom":
+      loseDeferral(tool, encoding);
       return withExtra(customTool(tool, encoding), tool.extra, pathOf(tool), encoding.losses);
     case "native":
       return nativeTool(tool, encoding);
     default:
       return tool.kind satisfies never;
   }
+}
+
+/** Other formats search for deferred tools with a tool of their own; without it they would never be found. */
+function loseDeferral(tool: Tool, { losses }: Encoding): void {
+  if (tool.deferLoading === true) losses.add(`${pathOf(tool)}.defer_loading`, "the tool is loaded at once");
 }
 
 function pathOf(tool: Tool): string {
@@ -76,7 +83,10 @@ function strictness(tool: Tool, { isOwn, losses }: Encoding): boolean | undefine
   if (isOwn) return tool.strict;
   if (tool.strict !== true) return undefined;
   if (isStrictSchema(tool.schema)) return true;
-  losses.add(`${pathOf(tool)}.strict`, "the schema leaves things open that strict mode doesn't allow");
+  losses.add(
+    `${tool.innerPath ?? pathOf(tool)}.strict`,
+    "the schema leaves things open that strict mode doesn't allow",
+  );
   return false;
 }
 
@@ -118,6 +128,7 @@ function searchOptions(search: WebSearch, tool: Tool, { losses }: Encoding): Jso
   for (const key of ["allowedDomains", "blockedDomains", "maxUses"] as const) {
     if (search[key] !== undefined) losses.add(pathOf(tool), "chat's web search can't be limited so");
   }
+  for (const at of search.unread ?? []) losses.add(at, "chat's web search has no such setting");
   const { contextSize, location } = search;
   return {
     ...(contextSize === undefined ? {} : { search_context_size: contextSize }),

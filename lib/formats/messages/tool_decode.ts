@@ -1,6 +1,7 @@
 /** Tool definitions and the choice among them, from the client (TRANSLATION.md, 2.4 to 2.6). */
 import { Fields, type JsonObject } from "../../base/fields.ts";
 import type { Extra, Tool, ToolChoice, WebSearch } from "../../neutral.ts";
+import { leftovers } from "../../translation/leftover.ts";
 import { clientTool } from "./client_tools.ts";
 import { decodeCache, defined, mergeJson, ownExtra, unread } from "./wire.ts";
 
@@ -88,7 +89,8 @@ function serverToolOf(type: string): NonNullable<Tool["serverTool"]> {
 
 function webSearchOf(tool: Fields): WebSearch {
   const place = tool.object("user_location");
-  return defined({
+  tool.skip("type", "name");
+  const search = defined({
     allowedDomains: tool.strings("allowed_domains"),
     blockedDomains: tool.strings("blocked_domains"),
     maxUses: tool.number("max_uses"),
@@ -99,6 +101,8 @@ function webSearchOf(tool: Fields): WebSearch {
       timezone: place.string("timezone"),
     }),
   });
+  const unread = leftovers(toolExtra(tool, undefined).extra, tool.path);
+  return unread.length === 0 ? search : { ...search, unread };
 }
 
 export interface DecodedChoice {

@@ -96,7 +96,7 @@ function strictOf(tool: Tool, path: string, encoding: Encoding): true | undefine
   let refused = false;
   constrainedSchema(tool.schema, () => refused = true);
   if (!refused && isStrictSchema(tool.schema)) return true;
-  encoding.losses.add(`${path}.strict`, "the schema has keywords that messages can't enforce");
+  encoding.losses.add(`${tool.innerPath ?? path}.strict`, "the schema has keywords that messages can't enforce");
   return undefined;
 }
 
@@ -108,7 +108,7 @@ function loadedNow(tool: Tool, path: string, encoding: Encoding): undefined {
 function customTool(tool: Tool, path: string, encoding: Encoding): JsonObject {
   const description = customDescription(tool);
   if (tool.grammar?.["definition"] !== undefined) {
-    encoding.losses.add(`${path}.format`, "emulated: the grammar is described, not enforced");
+    encoding.losses.add(`${tool.innerPath ?? path}.format`, "emulated: the grammar is described, not enforced");
   }
   if (tool.deferLoading === true) loadedNow(tool, path, encoding);
   return {
@@ -137,7 +137,7 @@ function foreignTool(tool: Tool, path: string, encoding: Encoding): JsonObject |
 
 function webSearch(tool: Tool, path: string, encoding: Encoding): JsonObject {
   const settings = tool.webSearch;
-  if (settings === undefined) nameUnread(tool, path, encoding);
+  for (const at of settings?.unread ?? []) encoding.losses.add(at, "not carried to messages' web search");
   if (settings?.contextSize !== undefined && settings.contextSize !== "medium") {
     encoding.losses.add(`${path}.search_context_size`, "messages has no such setting");
   }
@@ -151,13 +151,6 @@ function webSearch(tool: Tool, path: string, encoding: Encoding): JsonObject {
       user_location: settings?.location && { type: "approximate", ...settings.location },
     }),
   };
-}
-
-/** Settings that its own format didn't read into the neutral form. */
-function nameUnread(tool: Tool, path: string, encoding: Encoding): void {
-  for (const [key, value] of Object.entries(tool.native?.value ?? {})) {
-    if (key !== "type" && value !== null) encoding.losses.add(`${path}.${key}`, "not carried to messages' web search");
-  }
 }
 
 function encodeChoice(encoding: Encoding): JsonObject | undefined {

@@ -32,7 +32,7 @@ interface State {
 
 function newState(answer: Answer): State {
   return {
-    frames: newFrameState(answer.losses),
+    frames: newFrameState(answer),
     model: answer.model,
     echo: echoOf(answer.request),
     id: "",

@@ -150,6 +150,7 @@ function textsOf(parts: readonly ReasoningPart[], form: ReasoningPart["form"]): 
 
 function encodeCall(state: State, part: ToolCallPart): JsonObject {
   const { encoding, keepsIds } = state;
+  if (part.native?.format === FORMAT) return part.native.value;
   const isCustom = part.toolKind === "custom";
   if ((part.opaque ?? []).length > 0) {
     const name = clientName(encoding.request, "callSignature");

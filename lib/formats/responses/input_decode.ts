@@ -4,6 +4,7 @@
  */
 import { describe, type Faults, Fields, isObject } from "../../base/fields.ts";
 import type { Item, Message, Part, Role, Tool, ToolResultPart } from "../../neutral.ts";
+import { decodeClientItem } from "./client_tools.ts";
 import { countFromStart, decodeContent } from "./content_decode.ts";
 import { decodeItem, decodeMessage, decodeNative, type ItemContext, skipDirectCaller } from "./item_decode.ts";
 import { decodeTools } from "./tools_decode.ts";
@@ -175,6 +176,12 @@ function addReference(state: State, fields: Fields): void {
 }
 
 function addNative(state: State, fields: Fields, type: string): void {
+  const known = decodeClientItem(fields.value, fields.path);
+  if (known?.kind === "tool_call") return addModelParts(state, fields, [known]);
+  if (known?.kind === "tool_result") {
+    lastOf(state, "tool", fields.path).parts.push(known);
+    return;
+  }
   if (type === "compaction_trigger") state.ownFormatOnly.push(fields.path);
   const role = isClientItem(type) ? "user" : "assistant";
   if (role === "assistant") return addModelParts(state, fields, [decodeNative(fields)]);

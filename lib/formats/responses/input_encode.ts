@@ -124,6 +124,7 @@ function encodeClientParts(encoding: Encoding, message: Message, role: string): 
 }
 
 function encodeToolResult(encoding: Encoding, part: ToolResultPart): JsonObject {
+  if (part.native?.format === FORMAT) return part.native.value;
   const parts = part.isError === true ? asError(part.parts) : part.parts;
   const content = parts.flatMap((inner) => encodeInputPart(encoding, inner));
   return defined({

@@ -4,8 +4,9 @@
  */
 import type { JsonObject } from "../../base/fields.ts";
 import { namedFrame } from "../../base/sse.ts";
-import type { Losses } from "../../format.ts";
+import type { Answer, Losses } from "../../format.ts";
 import type { Citation, Item, Opaque, Part, ReasoningPart, ToolCallPart } from "../../neutral.ts";
+import { clientToolsOf } from "./client_tools.ts";
 import {
   callItem,
   encryptedContent,
@@ -54,6 +55,8 @@ export interface OpenPart {
 export interface FrameState {
   sequence: number;
   losses: Losses;
+  /** Names of tools whose calls are items of their own kinds. */
+  clientTools: ReadonlySet<string>;
   /** The items that have ended. */
   output: JsonObject[];
   item: OpenItem | undefined;
@@ -63,8 +66,17 @@ export interface FrameState {
   textLength: number;
 }
 
-export function newFrameState(losses: Losses): FrameState {
-  return { sequence: 0, losses, output: [], item: undefined, part: undefined, hasRefusal: false, textLength: 0 };
+export function newFrameState({ losses, request }: Answer): FrameState {
+  return {
+    sequence: 0,
+    losses,
+    clientTools: clientToolsOf(request),
+    output: [],
+    item: undefined,
+    part: undefined,
+    hasRefusal: false,
+    textLength: 0,
+  };
 }
 
 /** `members` in the vendor's order; every event has its type and its number. */

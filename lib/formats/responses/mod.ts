@@ -18,14 +18,14 @@ export const responses: Format = {
   oneOpenPart: true,
   terminals: [
     ...["response.completed", "response.incomplete", "response.failed", "error"].flatMap((type) => [
-      `"type":"${type}"`,
-      `"type": "${type}"`,
-      // Only with the line's beginning: a text may well speak of such events.
-      `\nevent: ${type}`,
-      `\nevent:${type}`,
+      `event: ${type}`,
+      `event:${type}`,
+      `data: {"type":"${type}"`,
+      `data: {"type": "${type}"`,
     ]),
-    `\ndata: {"error":`,
+    'data: {"error":',
   ],
+  endsSoftly: () => false,
   keyHeader: "authorization",
   dropsReasoning: false,
   signsCalls: false,

@@ -4,6 +4,8 @@
  */
 import type { JsonObject } from "../../base/fields.ts";
 import type { Citation, NativePart, Opaque, Part, ReasoningPart, ToolCallPart } from "../../neutral.ts";
+import { randomId } from "../../translation/ids.ts";
+import { clientCallItem } from "./client_tools.ts";
 import { addWhole, beginItem, frame, type FrameState, type OpenPart, type OpenReasoning } from "./item_frames.ts";
 import {
   callPrefix,
@@ -32,7 +34,7 @@ export function* beginPart(state: FrameState, part: Part): Generator<string> {
       for (const opaque of part.opaque ?? []) yield* addOpaque(state, opaque);
       return;
     case "tool_call":
-      yield* beginCall(state, open, part);
+      if (!state.clientTools.has(part.name)) yield* beginCall(state, open, part);
       return yield* addDelta(state, part.arguments);
     case "compaction":
       open.text = part.text ?? "";
@@ -97,7 +99,7 @@ function argumentsEvent(part: ToolCallPart, step: "delta" | "done"): string {
   return `response.${name}.${step}`;
 }
 
-/** The part begins to speak: its item first, where that isn't the open one. A compaction says nothing before its end. */
+/** The part begins to speak: its item first, where that isn't the open one. Some say nothing before their end. */
 function beginContent(state: FrameState, open: OpenPart): Iterable<string> {
   switch (open.part.kind) {
     case "text":
@@ -200,6 +202,7 @@ export function* endPart(state: FrameState): Generator<string> {
   const open = state.part;
   if (open === undefined) return;
   if (open.part.kind === "compaction") yield* endCompaction(state, open);
+  if (open.part.kind === "tool_call" && open.index === undefined) yield* endClientCall(state, open, open.part);
   if (open.index !== undefined) yield* endContent(state, open);
   state.part = undefined;
 }
@@ -210,6 +213,16 @@ function* endCompaction(state: FrameState, open: OpenPart): Generator<string> {
   open.text = "";
   if (opaques.length === 0) return yield* addWords(state, open, text);
   yield* addWhole(state, compactionItem(itemId("cmp_", part.item?.id, state.output), opaques));
+}
+
+/** Its item holds the arguments as an object, and so can't be told before they are whole. */
+function* endClientCall(state: FrameState, open: OpenPart, part: ToolCallPart): Generator<string> {
+  const item = clientCallItem(part, open.text, randomId);
+  if (item !== undefined) return yield* addWhole(state, item);
+  const { text } = open;
+  open.text = "";
+  yield* beginCall(state, open, part);
+  yield* addDelta(state, text);
 }
 
 function* endContent(state: FrameState, open: OpenPart): Generator<string> {

@@ -56,6 +56,7 @@ function wireNames(fields: Fields): Readonly<Record<string, string>> {
     ...WIRE_NAMES,
     ...(fields.has("safety_identifier") ? {} : { userId: "user" }),
     ...(fields.has("prompt_cache_options") ? {} : { cacheTtl: "prompt_cache_retention" }),
+    ...(fields.has("top_logprobs") ? {} : { logprobs: "include" }),
   };
 }
 

@@ -3,7 +3,8 @@ import { fail, type Failure, protocolFault, type Result, success } from "../../b
 import { Faults, isObject, type JsonObject } from "../../base/fields.ts";
 import type { Answer, Target } from "../../format.ts";
 import type { Item, NeutralResponse, Part, ReasoningPart, Stop, TextPart } from "../../neutral.ts";
-import { answerId } from "../../translation/ids.ts";
+import { answerId, randomId } from "../../translation/ids.ts";
+import { clientCallItem, clientToolsOf } from "./client_tools.ts";
 import { failureOfError } from "../../translation/upstream_error.ts";
 import { countFromStart } from "./content_decode.ts";
 import { decodeOutputItem } from "./item_decode.ts";
@@ -135,6 +136,7 @@ export function encodeResponse(response: NeutralResponse, answer: Answer): JsonO
 
 interface OutputState {
   answer: Answer;
+  clientTools: ReadonlySet<string>;
   items: JsonObject[];
   /** The message that further text of the same origin joins. */
   message: { content: JsonObject[]; origin: Item | undefined } | undefined;
@@ -143,7 +145,7 @@ interface OutputState {
 }
 
 function newState(answer: Answer): OutputState {
-  return { answer, items: [], message: undefined, textLength: 0 };
+  return { answer, clientTools: clientToolsOf(answer.request), items: [], message: undefined, textLength: 0 };
 }
 
 function encodeOutput(all: readonly Part[], outcome: Outcome, answer: Answer): JsonObject[] {
@@ -174,6 +176,8 @@ function addPart(state: OutputState, part: Part, rest: readonly Part[]): void {
     case "reasoning":
       return addReasoning(state, ofOneItem(part, rest));
     case "tool_call": {
+      const client = state.clientTools.has(part.name) ? clientCallItem(part, part.arguments, randomId) : undefined;
+      if (client !== undefined) return addItem(state, client);
       const id = itemId(callPrefix(part), part.itemId, state.items);
       return addItem(state, callItem(id, "completed", part, wholeArguments(part, part.arguments)));
     }

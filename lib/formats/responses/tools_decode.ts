@@ -1,6 +1,8 @@
 /** Tools and the choice among them, wire → neutral (TRANSLATION.md, 2.4 to 2.6). */
 import { describe, type Faults, Fields, isObject, type JsonObject } from "../../base/fields.ts";
 import type { Tool, ToolChoice, WebSearch } from "../../neutral.ts";
+import { leftovers } from "../../translation/leftover.ts";
+import { decodeClientTool, isClientTool } from "./client_tools.ts";
 import { defined, extraOf, FORMAT, serverToolOf } from "./wire.ts";
 
 /** Namespaces are flattened: each of their tools carries the namespace's name. */
@@ -18,7 +20,7 @@ function decodeTool(fields: Fields): Tool[] {
     case "namespace":
       return decodeNamespace(fields);
     default:
-      return [decodeNative(fields, type)];
+      return [decodeClientTool(fields.value, fields.path) ?? decodeNative(fields, type)];
   }
 }
 
@@ -71,11 +73,13 @@ function decodeNative(fields: Fields, type: string): Tool {
     path: fields.path,
     native: { format: FORMAT, value: fields.value },
     serverTool,
-    webSearch: serverTool === "web_search" ? decodeWebSearch(fields.value) : undefined,
+    webSearch: serverTool === "web_search" ? decodeWebSearch(fields.value, fields.path) : undefined,
   });
 }
 
-function decodeWebSearch(value: JsonObject): WebSearch {
+function decodeWebSearch(value: JsonObject, path: string): WebSearch {
+  const { type: _, filters: _filters, search_context_size: _size, user_location: _location, ...others } = value;
+  const unread = leftovers({ format: FORMAT, fields: others }, path);
   const filters = isObject(value["filters"]) ? value["filters"] : {};
   const { city, country, region, timezone } = isObject(value["user_location"]) ? value["user_location"] : {};
   const location = defined({
@@ -89,6 +93,7 @@ function decodeWebSearch(value: JsonObject): WebSearch {
     blockedDomains: stringsOf(filters["blocked_domains"]),
     contextSize: stringOf(value["search_context_size"]),
     location: Object.keys(location).length > 0 ? location : undefined,
+    unread: unread.length > 0 ? unread : undefined,
   });
 }
 
@@ -116,6 +121,7 @@ function decodeToolChoiceObject(fields: Fields): ToolChoice {
     return { type: "tool", name: fields.requiredString("name"), toolKind: type };
   }
   if (type === "auto" || type === "none" || type === "required") return { type };
+  if (isClientTool(type)) return { type: "tool", name: type, toolKind: "function" };
   return (type === "allowed_tools" ? decodeAllowed(fields) : undefined) ??
     { type: "native", format: FORMAT, value: fields.value };
 }

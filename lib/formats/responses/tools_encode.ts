@@ -36,13 +36,14 @@ function encodeNamespace(name: string, first: Tool, tools: JsonObject[]): JsonOb
 }
 
 function encodeTool(encoding: ToolEncoding, tool: Tool): JsonObject | undefined {
+  if (tool.native?.format === FORMAT) return tool.native.value;
   switch (tool.kind) {
     case "function":
       return encodeFunction(encoding, tool);
     case "custom":
       return encodeCustom(encoding, tool);
     case "native":
-      return tool.native?.format === FORMAT ? tool.native.value : encodeForeign(encoding, tool);
+      return encodeForeign(encoding, tool);
     default:
       return tool.kind satisfies never;
   }
@@ -63,7 +64,8 @@ function encodeFunction(encoding: ToolEncoding, tool: Tool): JsonObject {
 function isStrict(encoding: ToolEncoding, tool: Tool): boolean {
   if (tool.strict !== true) return false;
   const strict = isStrictSchema(objectSchema(tool.schema));
-  if (!strict) encoding.losses.add(`${tool.path ?? "tools"}.strict`, "the schema isn't one that strict mode takes");
+  const path = tool.innerPath ?? tool.path ?? "tools";
+  if (!strict) encoding.losses.add(`${path}.strict`, "the schema isn't one that strict mode takes");
   return strict;
 }
 
@@ -79,8 +81,12 @@ function encodeCustom(encoding: ToolEncoding, tool: Tool): JsonObject {
 
 function commonMembers(encoding: ToolEncoding, tool: Tool): JsonObject {
   const extra = carryExtra(encoding, tool.extra, tool.path);
+  if (encoding.isOwn) return tool.deferLoading === undefined ? extra : { defer_loading: tool.deferLoading, ...extra };
   // Loading on demand needs this format's own search tool beside it: without, the tool would never be found.
-  return encoding.isOwn && tool.deferLoading !== undefined ? { defer_loading: tool.deferLoading, ...extra } : extra;
+  if (tool.deferLoading === true) {
+    encoding.losses.add(`${tool.path ?? "tools"}.defer_loading`, "the tool is loaded at once");
+  }
+  return extra;
 }
 
 /** A built-in tool of another format: web search has a partner here, the others don't. */
@@ -106,6 +112,7 @@ const HAS_NO_SUBSTITUTE: ReadonlySet<string> = new Set(["file_search", "image_ge
 function encodeWebSearch(encoding: ToolEncoding, tool: Tool, path: string): JsonObject {
   const { allowedDomains, blockedDomains, contextSize, location, maxUses } = tool.webSearch ?? {};
   if (blockedDomains !== undefined) encoding.losses.add(path, "responses can't block domains");
+  for (const at of tool.webSearch?.unread ?? []) encoding.losses.add(at, "responses' web search has no such setting");
   if (maxUses !== undefined) encoding.losses.add(path, "responses doesn't limit the searches of a tool");
   return defined({
     type: "web_search",
@@ -153,6 +160,7 @@ function encodeForced(encoding: ToolEncoding, choice: ToolChoice & { type: "tool
   if (tool?.serverTool === "web_search" && tool.native?.format !== FORMAT) {
     return { type: "allowed_tools", mode: "required", tools: [{ type: "web_search" }] };
   }
+  if (tool?.kind === "function" && tool.native?.format === FORMAT) return { type: tool.name };
   return { type: choice.toolKind, name: encoding.names.toTarget(choice.name) };
 }
 

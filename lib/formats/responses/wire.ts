@@ -27,6 +27,7 @@ export const WIRE_NAMES: Readonly<Record<string, string>> = {
   cacheKey: "prompt_cache_key",
   cacheMark: "prompt_cache_breakpoint",
   cacheTtl: "prompt_cache_options.ttl",
+  cacheMode: "prompt_cache_options.mode",
   citations: "annotations",
   serviceTier: "service_tier",
   userId: "safety_identifier",

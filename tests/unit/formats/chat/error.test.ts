@@ -190,12 +190,21 @@ describe("a client's error", () => {
 });
 
 describe("terminals", () => {
-  const hits = (text: string) => chat.terminals.filter((pattern) => text.includes(pattern));
+  const hits = (text: string) =>
+    text.split(/[\r\n]+/).filter((line) => chat.terminals.some((pattern) => line.startsWith(pattern)));
+
+  test("a finish reason is an end where the body ends after it, unless another choice went on", () => {
+    const finish = (index: number) => `data: {"choices":[{"index":${index},"delta":{},"finish_reason":"stop"}]}\n\n`;
+    const going = 'data: {"choices": [{"index": 1, "delta": {"content": "x"}, "finish_reason": null}]}\n\n';
+    const usage = 'data: {"choices":[],"usage":{}}\n\n';
+    assert.equal(chat.endsSoftly(going + finish(0)), true);
+    assert.equal(chat.endsSoftly(going + finish(0) + usage), true);
+    assert.equal(chat.endsSoftly(finish(0) + going), false);
+    assert.equal(chat.endsSoftly(finish(0).replace('"stop"', '""')), false);
+  });
 
   test("stand in every proper end and error", () => {
     const ends = [
-      'data: {"choices":[{"delta":{},"finish_reason":"stop"}]}\n\n',
-      'data: {"choices": [{"delta": {}, "finish_reason": "stop"}]}\r\n\r\n',
       "data: [DONE]\n\n",
       "data:[DONE]\r\n\r\n",
       'data: {"error":{"message":"m"}}\n\n',

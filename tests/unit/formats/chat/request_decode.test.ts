@@ -494,6 +494,7 @@ describe("tools", () => {
         schema: { type: "object" },
         strict: true,
         path: "tools[0]",
+        innerPath: "tools[0].function",
         extra: { format: "chat", fields: { cache: 1, function: { more: 2 } }, wrapper: "function" },
       },
       {
@@ -501,12 +502,14 @@ describe("tools", () => {
         name: "patch",
         grammar: { type: "grammar", syntax: "lark", definition: "start: A" },
         path: "tools[1]",
+        innerPath: "tools[1].custom",
       },
       {
         kind: "native",
         name: "lab:web_search",
         native: { format: "chat", value: { type: "lab:web_search", parameters: {} } },
         serverTool: "web_search",
+        webSearch: { unread: ["tools[2].parameters"] },
         path: "tools[2]",
       },
       { kind: "function", name: "old", path: "functions[0]" },

@@ -653,7 +653,7 @@ describe("other fields", () => {
       metadata: { a: "b" },
       cache: { key: "k", ttl: "24h" },
       stream: true,
-      wireNames: { cacheKey: "prompt_cache_key", store: "store" },
+      wireNames: { cacheKey: "prompt_cache_key", cacheTtl: "prompt_cache_retention", store: "store" },
     });
     const { messages: _, ...rest } = encoded(request, openai).body;
     assert.deepEqual(rest, {
@@ -670,7 +670,28 @@ describe("other fields", () => {
     });
     const other = encoded(request, target({ family: "lab" }));
     assert.equal(other.body["user"], "u");
-    assert.deepEqual(other.losses.sort(), ["metadata", "prompt_cache_key", "serviceTier", "store", "verbosity"]);
+    assert.deepEqual(other.losses.sort(), [
+      "metadata",
+      "prompt_cache_key",
+      "prompt_cache_retention",
+      "serviceTier",
+      "store",
+      "verbosity",
+    ]);
+  });
+
+  test("of a cache's settings each that is lost is named, and no other", () => {
+    const wireNames = { cacheKey: "key", cacheTtl: "options.ttl", cacheMode: "options.mode" };
+    const lost = (cache: NonNullable<NeutralRequest["cache"]>) =>
+      encoded(foreign({ origin: "responses", cache, wireNames }), target({ family: "lab" })).losses;
+    assert.deepEqual(lost({ mode: "explicit", ttl: "30m" }), ["options.ttl", "options.mode"]);
+    assert.deepEqual(lost({ key: "k", ttl: "in_memory" }), ["key"]);
+  });
+
+  test("a tool that was to be searched for is there at once, and that is said", () => {
+    const tool = { kind: "function" as const, name: "f", path: "tools[0]" };
+    const lost = (deferLoading: boolean) => encoded(foreign({ tools: [{ ...tool, deferLoading }] })).losses;
+    assert.deepEqual([lost(true), lost(false)], [["tools[0].defer_loading"], []]);
   });
 
   test("defaults of these are no loss", () => {

@@ -1,0 +1,94 @@
+/**
+ * The folder of recorded provider traffic, read for the tests beside this file. It belongs to other projects and is not
+ * in this repository: `TRIVIUM_RECORDINGS` names it (default `../shared/recordings`, beside the repository). Its own
+ * README tells the layout.
+ */
+import { existsSync, readFileSync } from "node:fs";
+import process from "node:process";
+import { fileURLToPath } from "node:url";
+import { parseJson } from "../../lib/base/json.ts";
+import { asObject, type Json } from "../support/grammar.ts";
+import type { FormatName } from "../support/told.ts";
+
+export interface Recording {
+  /** `openai-chat/azure-completion-streamed` */
+  name: string;
+  format: FormatName;
+  provider: string;
+  /** The model that was asked; empty where nobody recorded it. */
+  model: string;
+  /** Whether the answer is a stream; its request may have asked otherwise. */
+  isStream: boolean;
+  status: number;
+  hasRequest: boolean;
+  /** What those who made the index saw in it: `tool_call`, `refusal`… */
+  features: ReadonlySet<string>;
+}
+
+const FORMATS: Readonly<Record<string, FormatName>> = {
+  "openai-chat": "chat",
+  "anthropic-messages": "messages",
+  "openai-responses": "responses",
+};
+
+const FOLDER = process.env["TRIVIUM_RECORDINGS"] ??
+  fileURLToPath(new URL("../../../shared/recordings", import.meta.url));
+
+/** Why there is nothing to test with; undefined when there is. */
+export const ABSENT: string | undefined = existsSync(`${FOLDER}/index.tsv`)
+  ? undefined
+  : `SKIPPED: no recordings in ${FOLDER} (set TRIVIUM_RECORDINGS)`;
+
+if (ABSENT !== undefined) console.error(`\n!! ${ABSENT}\n`);
+
+/** All cases of the three formats that clients speak, in the index's order. */
+export const RECORDINGS: readonly Recording[] = ABSENT === undefined ? readIndex() : [];
+
+/** Answers of status 200: what an upstream's client is to be told. */
+export const ANSWERS: readonly Recording[] = RECORDINGS.filter((recording) => recording.status === 200);
+
+export const STREAMS: readonly Recording[] = ANSWERS.filter((recording) => recording.isStream);
+
+export const REQUESTS: readonly Recording[] = RECORDINGS.filter((recording) => recording.hasRequest);
+
+function readIndex(): Recording[] {
+  const [head = "", ...lines] = readFileSync(`${FOLDER}/index.tsv`, "utf8").trimEnd().split("\n");
+  const columns = head.split("\t");
+  return lines.flatMap((line) => {
+    const cells = line.split("\t");
+    const row = Object.fromEntries(columns.map((column, index) => [column, cells[index] ?? ""]));
+    return readRow(row);
+  });
+}
+
+function readRow(row: Record<string, string>): Recording[] {
+  const name = row["case"] ?? "";
+  const format = FORMATS[name.slice(0, name.indexOf("/"))];
+  if (format === undefined) return [];
+  return [{
+    name,
+    format,
+    provider: row["provider"] ?? "",
+    model: row["model"] ?? "",
+    isStream: row["response"] === "response.sse",
+    status: Number(row["status"]),
+    hasRequest: row["request"] === "request.json",
+    features: new Set((row["features"] ?? "").split(",")),
+  }];
+}
+
+/** The answer's body, byte for byte. */
+export function answerBytes(recording: Recording): Uint8Array<ArrayBuffer> {
+  const file = recording.isStream ? "response.sse" : "response.json";
+  return new Uint8Array(readFileSync(`${FOLDER}/${recording.name}/${file}`));
+}
+
+/** The request's body, read as the gateway reads it: numbers that no `number` holds stay raw. */
+export function requestBody(recording: Recording): Json {
+  return asObject(parseJson(readFileSync(`${FOLDER}/${recording.name}/request.json`, "utf8")));
+}
+
+export function requestHeaders(recording: Recording): Headers {
+  const meta = asObject(JSON.parse(readFileSync(`${FOLDER}/${recording.name}/meta.json`, "utf8")));
+  return new Headers(meta["request_headers"] as Record<string, string>);
+}

@@ -156,6 +156,8 @@ export function formatIssue(issue: ConfigIssue): string {
   return `${issue.file}:${issue.line}:${issue.column}  ${issue.path === "" ? "" : `${issue.path}  `}${issue.message}`;
 }
 
+const MAX_DEPTH = 32;
+
 const OPEN = "\uE000";
 const CLOSE = "\uE001";
 
@@ -174,7 +176,9 @@ class Interpolation {
 
   constructor(readonly env: Environment, readonly report: Report) {}
 
+  /** Throws on a tree that is deeper than any config: an alias within its own anchor. */
   fill(value: unknown, path: Path): unknown {
+    if (path.length > MAX_DEPTH) throw new RangeError("The config is nested too deep");
     if (typeof value === "string") return this.#text(value, path);
     if (Array.isArray(value)) return value.map((entry, index) => this.fill(entry, [...path, index]));
     if (!isObject(value)) return value;

@@ -82,6 +82,16 @@ models:
     assert.equal(issues(text).length, 3);
   });
 
+  test("what is no config at all is told like any fault, never a crash", () => {
+    assert.deepEqual(issues("- 1"), ["config.yaml:1:1  Expected an object but got an array"]);
+    assert.match(
+      issues("models: [{ name: *-mini, target: a/b }]")[0] ?? "",
+      /^config\.yaml:1:18 {2}The alias \*-mini .*quote names/,
+    );
+    assert.equal(issues("a: &a [*a]").length, 1);
+    assert.match(issues("providers: { a: { base_url: http://u:p@h/v1 } }")[0] ?? "", /without user, query or fragment/);
+  });
+
   test("keys never print", () => {
     const printed = config("providers:\n  openai: { api_key: canary-key-123 }");
     assert.ok(!inspect(printed, { depth: 9 }).includes("canary"));

@@ -1,0 +1,82 @@
+/** Findings of a hostile review, kept: secrets in errors, odd statuses, odd hosts. */
+import { connect } from "node:net";
+import { afterAll, beforeAll, describe, test } from "bun:test";
+import assert from "node:assert/strict";
+import { type StartedGateway, startGateway } from "../support/gateway.ts";
+import { framesOf, PATH, plainBody, post } from "../support/pairs.ts";
+import { said } from "../support/said.ts";
+import { json, sse, startUpstream, type Upstream } from "../support/upstream.ts";
+
+const CANARIES = ["canary-header-11111", "canary-key-22222"];
+let upstream: Upstream;
+let gateway: StartedGateway;
+beforeAll(async () => {
+  upstream = await startUpstream();
+  const of = (format: string) =>
+    `{ base_url: "${upstream.url}/v1", formats: [${format}], api_key: ${CANARIES[1]}, headers: { X-Team: ${
+      CANARIES[0]
+    } } }`;
+  gateway = await startGateway(`providers:\n  c: ${of("chat")}\n  m: ${of("messages")}\n`);
+});
+afterAll(async () => {
+  await gateway.stop();
+  await upstream.stop();
+});
+
+const QUOTED = {
+  error: { message: `You sent ${CANARIES.join(" and ")}`, type: "invalid_request_error", code: null, param: null },
+};
+
+describe("a provider's secrets", () => {
+  for (const client of ["chat", "messages", "responses"] as const) {
+    test(`quoted back by the upstream, never reach a ${client} client`, async () => {
+      const [first = ""] = framesOf("chat", said());
+      const frames = [
+        first,
+        'data: {"choices":[{"index":0,"delta":{"content":"x"}}]}\n\n',
+        `data: ${JSON.stringify(QUOTED)}\n\n`,
+      ];
+      const replies = [
+        json(QUOTED, 400),
+        json(QUOTED, 403),
+        json(QUOTED, 200),
+        sse([first, `data: ${JSON.stringify(QUOTED)}\n\n`]),
+      ];
+      if (client !== "chat") replies.push(sse(frames));
+      for (const reply of replies) {
+        upstream.answer(reply);
+        const stream = reply.headers?.["content-type"]?.includes("event-stream") === true;
+        const response = await post(gateway.url, client, plainBody(client, "c/x", { stream }));
+        const text = JSON.stringify([...response.headers]) + await response.text();
+        assert.ok(text.includes("***"), text);
+        for (const canary of CANARIES) assert.ok(!text.includes(canary), text);
+      }
+      assert.equal(upstream.last().headers["x-team"], CANARIES[0]);
+    });
+  }
+});
+
+test("a status that HTTP doesn't know is a typed error", async () => {
+  for (const status of [600, 999]) {
+    upstream.answer(json({ error: { message: "No", type: "x", code: null, param: null } }, status));
+    const response = await post(gateway.url, "chat", plainBody("chat", "c/x"));
+    assert.equal(response.status, 502);
+    assert.ok(!(await response.text()).includes("Internal error"));
+  }
+});
+
+test("a Host that makes no URL is no internal error", async () => {
+  const { hostname, port } = new URL(gateway.url);
+  for (const host of ["Host: a b\r\n", "Host: x:abc\r\n"]) {
+    const answer = await new Promise<string>((resolve) => {
+      const socket = connect(Number(port), hostname);
+      let text = "";
+      socket.on("data", (bytes: Uint8Array) => text += new TextDecoder().decode(bytes));
+      socket.on("close", () => resolve(text));
+      socket.on("error", () => resolve(text));
+      socket.write(`GET /health HTTP/1.1\r\n${host}Connection: close\r\n\r\n`);
+    });
+    assert.doesNotMatch(answer, /^HTTP\/1\.1 500/);
+  }
+  assert.equal((await fetch(gateway.url + PATH.chat, { method: "HEAD" })).status, 200);
+});

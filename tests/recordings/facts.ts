@@ -183,11 +183,11 @@ function expectedFacts(facts: Facts, client: FormatName, isOwn: boolean): Facts 
         calls: calls.map((call) => typeof call.input === "string" ? { ...call, input: { input: call.input } } : call),
       };
     case "responses":
-      // A compaction that is mere words is text.
+      // A compaction that is mere words is text, and comes first.
       return {
         ...told,
         notes: isOwn ? facts.notes : facts.notes.filter(({ file }) => file !== ""),
-        text: text + facts.compactions.map((each) => each.seals.length === 0 ? each.text : "").join(""),
+        text: facts.compactions.map((each) => each.seals.length === 0 ? each.text : "").join("") + text,
         compactions: facts.compactions.filter(({ seals }) => seals.length > 0).map(({ seals }) => ({
           text: "",
           seals,

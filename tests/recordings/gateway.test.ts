@@ -15,7 +15,7 @@ import { said } from "../support/said.ts";
 import { json, raw, startUpstream, type Upstream } from "../support/upstream.ts";
 import { assertHeard, assertLegal } from "./checks.ts";
 import { expected } from "./facts.ts";
-import { hearBody, hearRecording, hearStream } from "./oracle.ts";
+import { hearBody, hearSource, hearStream } from "./oracle.ts";
 import { ABSENT, answerBytes, ANSWERS, type Recording, requestBody, requestHeaders, REQUESTS } from "./recordings.ts";
 import { CLIENTS } from "./translate.ts";
 
@@ -52,7 +52,7 @@ async function checkAnswer(recording: Recording, client: FormatName): Promise<vo
   const body = plainBody(client, `${format}/${TARGETS[format]}`, isStream ? { stream: true, ...options } : {});
   const response = await post(gateway.url, client, body);
   const text = await response.text();
-  const heard = hearRecording(recording);
+  const heard = hearSource(recording);
   const want = expected(heard, client, format);
   if (!response.ok) {
     assert.ok(want.error !== undefined, `HTTP ${response.status}: ${text}`);

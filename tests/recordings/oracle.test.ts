@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "bun:test";
 import type { Facts } from "./facts.ts";
-import { hearRecording } from "./oracle.ts";
+import { hearSource } from "./oracle.ts";
 import { ABSENT, ANSWERS } from "./recordings.ts";
 
 /** How a feature of the index shows in what was heard. */
@@ -24,7 +24,7 @@ describe("the oracle of recorded answers", () => {
   for (const [feature, shows] of ABSENT === undefined ? SHOWS : []) {
     test(`hears ${feature}`, () => {
       const heard = ANSWERS.filter(({ features }) => features.has(feature))
-        .map((recording) => ({ name: recording.name, ...hearRecording(recording) }))
+        .map((recording) => ({ name: recording.name, ...hearSource(recording) }))
         // An answer that ended in an error is nothing but that error.
         .filter(({ error }) => error === undefined);
       assert.ok(heard.length > 0, "no recording has it");
@@ -35,7 +35,7 @@ describe("the oracle of recorded answers", () => {
   if (ABSENT === undefined) {
     test("hears errors, and reasoning tokens within all others", () => {
       for (const recording of ANSWERS) {
-        const { error, usage } = hearRecording(recording);
+        const { error, usage } = hearSource(recording);
         if (recording.features.has("error_mid_stream")) assert.notEqual(error, undefined, recording.name);
         const isCounted = !recording.features.has("reasoning_tokens") || error !== undefined;
         assert.ok(isCounted || (usage?.reasoning ?? 0) > 0, recording.name);

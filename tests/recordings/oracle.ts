@@ -5,7 +5,7 @@ import type { Heard } from "./facts.ts";
 import { readChatBody, readChatStream } from "./oracle_chat.ts";
 import { readMessagesBody, readMessagesStream } from "./oracle_messages.ts";
 import { readResponsesBody, readResponsesStream } from "./oracle_responses.ts";
-import { answerBytes, type Recording } from "./recordings.ts";
+import { answerBytes, type Source } from "./recordings.ts";
 
 const BODY: Readonly<Record<FormatName, (body: Json) => Heard>> = {
   chat: readChatBody,
@@ -27,9 +27,9 @@ export function hearStream(format: FormatName, text: string): Heard {
   return STREAM[format](text);
 }
 
-export function hearRecording(recording: Recording): Heard {
-  const text = new TextDecoder().decode(answerBytes(recording));
-  const heard = recording.isStream ? hearStream(recording.format, text) : hearBody(recording.format, JSON.parse(text));
+export function hearSource(source: Source): Heard {
+  const text = new TextDecoder().decode(answerBytes(source));
+  const heard = source.isStream ? hearStream(source.format, text) : hearBody(source.format, JSON.parse(text));
   // Zeros alone (an answer that goes on from a paused one, a mock) mean that nobody counted.
   return heard.usage?.input === 0 && heard.usage.output === 0 ? { ...heard, usage: undefined } : heard;
 }

@@ -10,8 +10,8 @@ import { parseJson } from "../../lib/base/json.ts";
 import { asObject, type Json } from "../support/grammar.ts";
 import type { FormatName } from "../support/told.ts";
 
-export interface Recording {
-  /** `openai-chat/azure-completion-streamed` */
+/** An answer as an upstream gave it. */
+export interface Source {
   name: string;
   format: FormatName;
   provider: string;
@@ -19,6 +19,12 @@ export interface Recording {
   model: string;
   /** Whether the answer is a stream; its request may have asked otherwise. */
   isStream: boolean;
+  /** The file that holds its body, byte for byte. */
+  file: string;
+}
+
+/** `name`: `openai-chat/azure-completion-streamed` */
+export interface Recording extends Source {
   status: number;
   hasRequest: boolean;
   /** What those who made the index saw in it: `tool_call`, `refusal`… */
@@ -71,16 +77,15 @@ function readRow(row: Record<string, string>): Recording[] {
     provider: row["provider"] ?? "",
     model: row["model"] ?? "",
     isStream: row["response"] === "response.sse",
+    file: `${FOLDER}/${name}/${row["response"]}`,
     status: Number(row["status"]),
     hasRequest: row["request"] === "request.json",
     features: new Set((row["features"] ?? "").split(",")),
   }];
 }
 
-/** The answer's body, byte for byte. */
-export function answerBytes(recording: Recording): Uint8Array<ArrayBuffer> {
-  const file = recording.isStream ? "response.sse" : "response.json";
-  return new Uint8Array(readFileSync(`${FOLDER}/${recording.name}/${file}`));
+export function answerBytes({ file }: Source): Uint8Array<ArrayBuffer> {
+  return new Uint8Array(readFileSync(file));
 }
 
 /** The request's body, read as the gateway reads it: numbers that no `number` holds stay raw. */

@@ -14,12 +14,12 @@ import { FAMILY_OF_FORMAT, PRESETS } from "../../lib/providers.ts";
 import { openSequencer } from "../../lib/translation/sequencer.ts";
 import type { Stage } from "../../lib/translation/stage.ts";
 import { replay } from "../../lib/translation/whole.ts";
-import type { Recording } from "./recordings.ts";
+import type { Source } from "./recordings.ts";
 
 export const CLIENTS: readonly FormatName[] = ["chat", "messages", "responses"];
 
 /** The place that answered, as the gateway knows it: a preset's flags, where the recording's provider has a preset. */
-export function targetOf({ provider, model, format }: Recording): Target {
+export function targetOf({ provider, model, format }: Source): Target {
   const preset = PRESETS[provider];
   return {
     provider,
@@ -66,8 +66,8 @@ export class Upstream {
   readonly #decoder: StreamDecoder;
   #over = false;
 
-  constructor(recording: Recording) {
-    this.#decoder = FORMATS[recording.format].openDecoder(targetOf(recording));
+  constructor(source: Source) {
+    this.#decoder = FORMATS[source.format].openDecoder(targetOf(source));
   }
 
   feed(chunk: Uint8Array): NeutralEvent[] {
@@ -133,8 +133,8 @@ const ESTIMATE: Usage = {
 };
 
 /** All events of a recorded stream that came in these pieces. */
-export function eventsOf(recording: Recording, chunks: Iterable<Uint8Array>): NeutralEvent[] {
-  const upstream = new Upstream(recording);
+export function eventsOf(source: Source, chunks: Iterable<Uint8Array>): NeutralEvent[] {
+  const upstream = new Upstream(source);
   const events: NeutralEvent[] = [];
   for (const chunk of chunks) events.push(...upstream.feed(chunk));
   events.push(...upstream.close());
@@ -142,15 +142,15 @@ export function eventsOf(recording: Recording, chunks: Iterable<Uint8Array>): Ne
 }
 
 /** A recorded JSON body as the gateway takes it in. */
-export function decodeWhole(recording: Recording, bytes: Uint8Array): Result<NeutralResponse> {
-  const format = FORMATS[recording.format];
+export function decodeWhole(source: Source, bytes: Uint8Array): Result<NeutralResponse> {
+  const format = FORMATS[source.format];
   const text = new TextDecoder().decode(bytes);
   const body = parseJson(text);
   if (!isObject(body)) return fail(protocolFault("no JSON object"));
   const isError = body["error"] !== undefined && body["object"] === undefined && body["id"] === undefined;
   const decoded = isError
     ? fail(format.decodeError(502, new Headers(), text))
-    : format.decodeResponse(body, targetOf(recording));
+    : format.decodeResponse(body, targetOf(source));
   if (!decoded.ok || decoded.value.usage !== undefined) return decoded;
   return { ok: true, value: { ...decoded.value, usage: ESTIMATE } };
 }

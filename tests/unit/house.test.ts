@@ -21,6 +21,7 @@ const ROOMS = [
   "mock/",
   "providers.ts",
   "config.ts",
+  "state/",
   "version.ts",
   "router.ts",
   "metrics.ts",
@@ -32,6 +33,8 @@ const ROOMS = [
   "relay.ts",
   "count.ts",
   "admin.ts",
+  "exchange.ts",
+  "endpoints/",
   "gateway.ts",
   "cli.ts",
 ];

@@ -1,0 +1,53 @@
+/** Everything that is served, a line each; the first pattern that fits wins. */
+import type { Endpoint } from "../exchange.ts";
+import { FORMATS } from "../formats/mod.ts";
+import { answerIn, countMessages } from "./inference.ts";
+import { tellHealth, tellMetrics, tellModel, tellModels, welcome } from "./status.ts";
+import { refuseWebSocket } from "./websocket.ts";
+
+// deno-fmt-ignore
+export const ENDPOINTS: readonly Endpoint[] = [
+  { method: "GET",  pattern: "/",                      handle: welcome },
+  { method: "GET",  pattern: "/health",                handle: tellHealth },
+  { method: "GET",  pattern: "/metrics",               handle: tellMetrics },
+  { method: "GET",  pattern: "/models",                handle: tellModels },
+  { method: "GET",  pattern: "/models/*",              handle: tellModel },
+  { method: "POST", pattern: "/chat/completions",      handle: answerIn(FORMATS.chat) },
+  { method: "POST", pattern: "/messages",              handle: answerIn(FORMATS.messages) },
+  { method: "POST", pattern: "/messages/count_tokens", handle: countMessages },
+  { method: "POST", pattern: "/responses",             handle: answerIn(FORMATS.responses) },
+  { method: "GET",  pattern: "/responses",             handle: refuseWebSocket },
+];
+
+/** The endpoints at a path, of all methods, with what their pattern's variables stand for. */
+export function endpointsAt(path: string): { endpoint: Endpoint; params: string[] }[] {
+  const found = ENDPOINTS.flatMap((endpoint) => {
+    const params = match(endpoint.pattern, path);
+    return params === undefined ? [] : [{ endpoint, params }];
+  });
+  // Of several patterns that fit, the first one's endpoints alone: `/responses/compact` is no response's id.
+  return found.filter(({ endpoint }) => endpoint.pattern === found[0]?.endpoint.pattern);
+}
+
+function match(pattern: string, path: string): string[] | undefined {
+  const wanted = pattern.split("/");
+  const given = path.split("/");
+  const isOpen = wanted.at(-1) === "*";
+  if (isOpen ? given.length < wanted.length : given.length !== wanted.length) return undefined;
+  const params: string[] = [];
+  for (const [index, word] of wanted.entries()) {
+    const rest = given[index] ?? "";
+    if (word === "*") params.push(decoded(given.slice(index).join("/")));
+    else if (word.startsWith(":")) params.push(decoded(rest));
+    else if (word !== rest) return undefined;
+  }
+  return params.includes("") ? undefined : params;
+}
+
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}

@@ -12,9 +12,10 @@ import { answerBytes, type Source } from "./recordings.ts";
 import { finalOf } from "./sdk.ts";
 import { Client, CLIENTS, eventsOf, steady } from "./translate.ts";
 
-/** Streams of more events are cut where their events change, and every so often between. */
-const MANY_EVENTS = 1e9;
-const STRIDE = 16;
+/** Streams of more events are cut where their events change in a way not seen before, and every so often between. */
+const MANY_EVENTS = 250;
+/** Each cut is decoded from the beginning: how many events may be decoded for one stream, about. */
+const MAX_DECODED = 30_000;
 /** How many events lie between two cuts within one. */
 const INNER_STRIDE = 8;
 
@@ -28,9 +29,14 @@ function eventEnds(bytes: Uint8Array): number[] {
 function cutsOf(bytes: Uint8Array): number[] {
   const ends = [0, ...eventEnds(bytes)];
   const shapes = ends.map((end, index) => shapeOf(new TextDecoder().decode(bytes.subarray(ends[index - 1] ?? 0, end))));
-  const isCut = (index: number) =>
-    ends.length <= MANY_EVENTS || index % STRIDE === 0 ||
-    shapes[index] !== shapes[index - 1] || shapes[index] !== shapes[index + 1];
+  const stride = Math.ceil(ends.length ** 2 / 2 / MAX_DECODED);
+  const seen = new Set<string>();
+  const isCut = (index: number) => {
+    const change = shapes.slice(Math.max(0, index - 1), index + 2).join("\n");
+    const isNew = !seen.has(change);
+    seen.add(change);
+    return ends.length <= MANY_EVENTS || isNew || index % stride === 0;
+  };
   return ends.flatMap((end, index) => {
     if (!isCut(index)) return [];
     const next = ends[index + 1];

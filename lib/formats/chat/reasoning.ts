@@ -30,6 +30,12 @@ function issuerOf(entry: JsonObject, value: string, fallback: Issuer): Issuer {
   return fallback === UNKNOWN ? TELLING.find(([pattern]) => pattern.test(value))?.[1] ?? UNKNOWN : fallback;
 }
 
+/** Who minted what a client's entry holds; undefined where it doesn't tell. */
+export function entryIssuer(entry: JsonObject): Issuer | undefined {
+  const issuer = issuerOf(entry, textOf(entry["signature"]) || textOf(entry["data"]), UNKNOWN);
+  return issuer === UNKNOWN ? undefined : issuer;
+}
+
 function formatOf(issuer: Issuer): string {
   return FORMATS[issuer] ?? issuer;
 }

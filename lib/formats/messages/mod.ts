@@ -40,5 +40,6 @@ export const messages: Format = {
   encodeError,
   isErrorBody,
   errorFrame,
+  foreignMarks: [],
   stripEnvelopes,
 };

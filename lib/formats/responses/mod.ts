@@ -41,5 +41,6 @@ export const responses: Format = {
   encodeError: encodeOpenaiError,
   isErrorBody: isOpenaiErrorBody,
   errorFrame: (failure) => errorEvent(failure, 0),
+  foreignMarks: [],
   stripEnvelopes,
 };

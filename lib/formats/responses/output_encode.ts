@@ -2,7 +2,7 @@
 import type { JsonObject } from "../../base/fields.ts";
 import type { Losses } from "../../format.ts";
 import type { Citation, Item, NativePart, Opaque, ReasoningPart, ToolCallPart } from "../../neutral.ts";
-import { sealEnvelope } from "../../translation/envelope.ts";
+import { sealEnvelope, sealSummary } from "../../translation/envelope.ts";
 import { randomId } from "../../translation/ids.ts";
 import { shiftCitation } from "./content_decode.ts";
 import { encodeCitation } from "./content_encode.ts";
@@ -120,8 +120,9 @@ export function wholeArguments(part: ToolCallPart, text: string): string {
   return part.toolKind === "function" && text.trim() === "" ? `${text}{}` : text;
 }
 
-export function compactionItem(id: string, opaques: readonly Opaque[]): JsonObject {
-  return { id, type: "compaction", encrypted_content: encryptedContent(opaques) };
+/** Its text goes along sealed: the format has no place for it, and models of other makers can read nothing else. */
+export function compactionItem(id: string, text: string | undefined, opaques: readonly Opaque[]): JsonObject {
+  return { id, type: "compaction", encrypted_content: encryptedContent(sealSummary(text, opaques)) };
 }
 
 /** A built-in item of this format, whole. Accumulators refuse an item without an id. */

@@ -207,12 +207,10 @@ export function* endPart(state: FrameState): Generator<string> {
   state.part = undefined;
 }
 
-/** Only an opaque value makes an item of it: what is in words alone is text. */
 function* endCompaction(state: FrameState, open: OpenPart): Generator<string> {
   const { text, opaques, part } = open;
   open.text = "";
-  if (opaques.length === 0) return yield* addWords(state, open, text);
-  yield* addWhole(state, compactionItem(itemId("cmp_", part.item?.id, state.output), opaques));
+  yield* addWhole(state, compactionItem(itemId("cmp_", part.item?.id, state.output), text, opaques));
 }
 
 /** Its item holds the arguments as an object, and so can't be told before they are whole. */

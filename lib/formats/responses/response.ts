@@ -182,8 +182,10 @@ function addPart(state: OutputState, part: Part, rest: readonly Part[]): void {
       return addItem(state, callItem(id, "completed", part, wholeArguments(part, part.arguments)));
     }
     case "compaction":
-      if (part.opaque === undefined) return addWords(state, part.text);
-      return addItem(state, compactionItem(itemId("cmp_", part.item?.id, state.items), part.opaque));
+      return addItem(
+        state,
+        compactionItem(itemId("cmp_", part.item?.id, state.items), part.text, part.opaque ?? []),
+      );
     case "native":
       if (part.format === FORMAT && part.item === undefined) return addItem(state, nativeItem(part));
       return addWords(state, part.text);

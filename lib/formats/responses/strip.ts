@@ -4,11 +4,13 @@
  */
 import { isObject, type JsonObject } from "../../base/fields.ts";
 import type { Losses, Target } from "../../format.ts";
-import { isEnvelope, openEnvelope } from "../../translation/envelope.ts";
+import type { Opaque } from "../../neutral.ts";
+import { isEnvelope, lossOf, openedOrBroken, openSummary } from "../../translation/envelope.ts";
+import { summaryText } from "../../translation/history.ts";
 
-/** The body with `input` mended; losses name each item that was left out. */
+/** The body with `input` mended, the same object where nothing is ours; losses name each item that was left out. */
 export function stripEnvelopes(body: JsonObject, target: Target, losses: Losses): JsonObject {
-  if (!Array.isArray(body["input"])) return body;
+  if (!Array.isArray(body["input"]) || !body["input"].some((item) => isObject(item) && isSealed(item))) return body;
   const input: unknown[] = [];
   // Calls go by their own ids only beside the reasoning that they were made with.
   let isStripped = false;
@@ -16,10 +18,9 @@ export function stripEnvelopes(body: JsonObject, target: Target, losses: Losses)
     if (!isObject(item)) {
       input.push(item);
     } else if (isSealed(item)) {
-      const own = unsealed(item, target);
-      if (own === undefined) losses.add(`input[${index}]`, "it holds another maker's opaque values");
-      else input.push(own);
-      isStripped ||= own === undefined;
+      const kept = unsealed(item, target, `input[${index}]`, losses);
+      if (kept !== undefined) input.push(kept);
+      isStripped ||= item["type"] === "reasoning" && kept === undefined;
     } else {
       if (!isModelItem(item)) isStripped = false;
       input.push(isStripped ? withoutCallId(item) : item);
@@ -33,14 +34,28 @@ function isSealed(item: JsonObject): boolean {
   return typeof value === "string" && isEnvelope(value);
 }
 
-/** The item with its maker's own value where that is the target's; its id was ours. */
-function unsealed(item: JsonObject, target: Target): JsonObject | undefined {
+/** The item with its maker's own value where that is the target's, without the id that was ours. */
+function unsealed(item: JsonObject, target: Target, path: string, losses: Losses): JsonObject | undefined {
   const kind = item["type"] === "compaction" ? "compaction" : "encrypted";
-  const opaques = openEnvelope(String(item["encrypted_content"])) ?? [];
-  const own = opaques.find((opaque) => opaque.issuer === target.family && opaque.kind === kind);
-  if (own === undefined) return undefined;
-  const { id: _, ...rest } = item;
-  return { ...rest, encrypted_content: own.value };
+  const { text, opaque } = openSummary(openedOrBroken(String(item["encrypted_content"]), kind));
+  const own = opaque.find((each) => each.issuer === target.family && each.kind === kind);
+  if (own !== undefined) {
+    const { id: _, ...rest } = item;
+    return { ...rest, encrypted_content: own.value };
+  }
+  losses.add(path, reasonOf(opaque, text));
+  return text === undefined ? undefined : summaryMessage(text);
+}
+
+function reasonOf(opaque: readonly Opaque[], text: string | undefined): string {
+  return text === undefined
+    ? lossOf(opaque, "it holds another maker's opaque values")
+    : "emulated: the compaction's summary goes as text";
+}
+
+function summaryMessage(summary: string): JsonObject {
+  const content = [{ type: "output_text", text: summaryText(summary), annotations: [] }];
+  return { type: "message", role: "assistant", content };
 }
 
 function isModelItem(item: JsonObject): boolean {

@@ -54,7 +54,12 @@ export function entrySignature(entry: JsonObject, fallback: Issuer): Opaque | un
   const value = textOf(entry["signature"]);
   if (value === "") return undefined;
   const issuer = issuerOf(entry, value, fallback);
-  return { issuer, kind: issuer === "google" ? "thought_signature" : "signature", value };
+  return { issuer, kind: issuer === "google" ? "thought_signature" : "signature", value, ...idOf(entry) };
+}
+
+function idOf(entry: JsonObject): { id?: string } {
+  const id = textOf(entry["id"]);
+  return id === "" ? {} : { id };
 }
 
 /** An entry's encrypted data. Anthropic's is a thinking block of its own (`redacted`), others belong to the text. */
@@ -62,8 +67,7 @@ export function entryData(entry: JsonObject, fallback: Issuer): Opaque | undefin
   const value = textOf(entry["data"]);
   if (value === "") return undefined;
   const issuer = issuerOf(entry, value, fallback);
-  const id = textOf(entry["id"]);
-  return { issuer, kind: DATA_KINDS[issuer] ?? "encrypted", value, ...(id === "" ? {} : { id }) };
+  return { issuer, kind: DATA_KINDS[issuer] ?? "encrypted", value, ...idOf(entry) };
 }
 
 const DATA_KINDS: Readonly<Record<Issuer, Opaque["kind"]>> = { anthropic: "redacted", google: "thought_signature" };
@@ -153,11 +157,13 @@ function isSignature(opaque: Opaque): boolean {
 
 function textEntry(part: ReasoningPart, opaque: Opaque | undefined, signature: Opaque | undefined): JsonObject {
   const isSummary = part.form === "summary" && signature === undefined;
+  // A signed entry's own id alone: the part's may be one that a client's format gave it.
+  const id = signature === undefined ? part.id : signature.id;
   return {
     type: isSummary ? "reasoning.summary" : "reasoning.text",
     [isSummary ? "summary" : "text"]: part.text,
     ...(signature === undefined ? {} : { signature: signature.value }),
-    ...(part.id === undefined ? {} : { id: part.id }),
+    ...(id === undefined ? {} : { id }),
     format: opaque === undefined ? UNKNOWN : formatOf(opaque.issuer),
   };
 }

@@ -15,7 +15,8 @@ export function opaquesOf(value: string | undefined, kind: Kind, issuer: Issuer)
 export function carrierOf(opaques: readonly Opaque[], kind: Kind): string {
   const [only] = opaques;
   if (only === undefined) return "";
-  const native = opaques.length === 1 && only.issuer === NATIVE_ISSUER && only.kind === kind;
+  // An id beside the value (chat's reasoning_details) has no other place to travel in.
+  const native = opaques.length === 1 && only.issuer === NATIVE_ISSUER && only.kind === kind && only.id === undefined;
   return native ? only.value : sealEnvelope(opaques);
 }
 

@@ -9,7 +9,7 @@ import { KEEPALIVE, openEncoder } from "./event_encode.ts";
 import { decodeRequest } from "./request_decode.ts";
 import { encodeRequest } from "./request_encode.ts";
 import { decodeResponse, encodeResponse } from "./response.ts";
-import { stripEnvelopes } from "./strip.ts";
+import { FOREIGN_MARKS, stripEnvelopes } from "./strip.ts";
 import { FORMAT } from "./wire.ts";
 
 export const responses: Format = {
@@ -41,6 +41,6 @@ export const responses: Format = {
   encodeError: encodeOpenaiError,
   isErrorBody: isOpenaiErrorBody,
   errorFrame: (failure) => errorEvent(failure, 0),
-  foreignMarks: [],
+  foreignMarks: FOREIGN_MARKS,
   stripEnvelopes,
 };

@@ -3,7 +3,7 @@ import type { JsonObject } from "../../base/fields.ts";
 import type { Losses } from "../../format.ts";
 import type { Citation, Item, NativePart, Opaque, ReasoningPart, ToolCallPart } from "../../neutral.ts";
 import { sealEnvelope, sealSummary } from "../../translation/envelope.ts";
-import { randomId } from "../../translation/ids.ts";
+import { ownItemId } from "../../translation/ids.ts";
 import { shiftCitation } from "./content_decode.ts";
 import { encodeCitation } from "./content_encode.ts";
 import { defined, ownFields } from "./wire.ts";
@@ -13,7 +13,7 @@ export type ItemStatus = "in_progress" | "completed" | "incomplete";
 /** The id that an item had upstream, where it is one of this format's and not yet taken, else a new one. */
 export function itemId(prefix: string, wanted: string | undefined, output: readonly JsonObject[]): string {
   const isFree = wanted?.startsWith(prefix) === true && !output.some((item) => item["id"] === wanted);
-  return isFree ? wanted : randomId(prefix);
+  return isFree ? wanted : ownItemId(prefix);
 }
 
 export function messageItem(
@@ -127,5 +127,5 @@ export function compactionItem(id: string, text: string | undefined, opaques: re
 
 /** A built-in item of this format, whole. Accumulators refuse an item without an id. */
 export function nativeItem(part: NativePart): JsonObject {
-  return typeof part.value["id"] === "string" ? part.value : { id: randomId("item_"), ...part.value };
+  return typeof part.value["id"] === "string" ? part.value : { id: ownItemId("item_"), ...part.value };
 }

@@ -4,7 +4,7 @@
  */
 import type { JsonObject } from "../../base/fields.ts";
 import type { Citation, NativePart, Opaque, Part, ReasoningPart, ToolCallPart } from "../../neutral.ts";
-import { randomId } from "../../translation/ids.ts";
+import { ownItemId } from "../../translation/ids.ts";
 import { clientCallItem } from "./client_tools.ts";
 import { addWhole, beginItem, frame, type FrameState, type OpenPart, type OpenReasoning } from "./item_frames.ts";
 import {
@@ -215,7 +215,7 @@ function* endCompaction(state: FrameState, open: OpenPart): Generator<string> {
 
 /** Its item holds the arguments as an object, and so can't be told before they are whole. */
 function* endClientCall(state: FrameState, open: OpenPart, part: ToolCallPart): Generator<string> {
-  const item = clientCallItem(part, open.text, randomId);
+  const item = clientCallItem(part, open.text, ownItemId);
   if (item !== undefined) return yield* addWhole(state, item);
   const { text } = open;
   open.text = "";

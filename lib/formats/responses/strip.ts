@@ -6,11 +6,15 @@ import { isObject, type JsonObject } from "../../base/fields.ts";
 import type { Losses, Target } from "../../format.ts";
 import type { Opaque } from "../../neutral.ts";
 import { isEnvelope, lossOf, openedOrBroken, openSummary } from "../../translation/envelope.ts";
+import { isOwnItemId, OWN_ITEM_MARK } from "../../translation/ids.ts";
 import { summaryText } from "../../translation/history.ts";
+
+/** What says, beside an envelope, that a body may hold items of ours. */
+export const FOREIGN_MARKS: readonly string[] = [OWN_ITEM_MARK];
 
 /** The body with `input` mended, the same object where nothing is ours; losses name each item that was left out. */
 export function stripEnvelopes(body: JsonObject, target: Target, losses: Losses): JsonObject {
-  if (!Array.isArray(body["input"]) || !body["input"].some((item) => isObject(item) && isSealed(item))) return body;
+  if (!Array.isArray(body["input"]) || !body["input"].some(isOurs)) return body;
   const input: unknown[] = [];
   // Calls go by their own ids only beside the reasoning that they were made with.
   let isStripped = false;
@@ -23,10 +27,14 @@ export function stripEnvelopes(body: JsonObject, target: Target, losses: Losses)
       isStripped ||= item["type"] === "reasoning" && kept === undefined;
     } else {
       if (!isModelItem(item)) isStripped = false;
-      input.push(isStripped ? withoutCallId(item) : item);
+      input.push((isStripped && isCall(item)) || isOwnItemId(item["id"]) ? withoutId(item) : item);
     }
   }
   return { ...body, input };
+}
+
+function isOurs(item: unknown): boolean {
+  return isObject(item) && (isSealed(item) || isOwnItemId(item["id"]));
 }
 
 function isSealed(item: JsonObject): boolean {
@@ -40,8 +48,7 @@ function unsealed(item: JsonObject, target: Target, path: string, losses: Losses
   const { text, opaque } = openSummary(openedOrBroken(String(item["encrypted_content"]), kind));
   const own = opaque.find((each) => each.issuer === target.family && each.kind === kind);
   if (own !== undefined) {
-    const { id: _, ...rest } = item;
-    return { ...rest, encrypted_content: own.value };
+    return { ...withoutId(item), encrypted_content: own.value };
   }
   losses.add(path, reasonOf(opaque, text));
   return text === undefined ? undefined : summaryMessage(text);
@@ -66,8 +73,6 @@ function isCall(item: JsonObject): boolean {
   return item["type"] === "function_call" || item["type"] === "custom_tool_call";
 }
 
-function withoutCallId(item: JsonObject): JsonObject {
-  if (!isCall(item)) return item;
-  const { id: _, ...rest } = item;
-  return rest;
+function withoutId({ id: _, ...item }: JsonObject): JsonObject {
+  return item;
 }

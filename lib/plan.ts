@@ -12,6 +12,7 @@ import { FORMATS } from "./formats/mod.ts";
 import type { NeutralRequest } from "./neutral.ts";
 import type { Route } from "./router.ts";
 import type { ReasoningMemory } from "./translation/carry.ts";
+import { fromNewestCompaction } from "./translation/compaction.ts";
 import { accountHeaders } from "./translation/headers.ts";
 import { mayHoldEnvelope, withoutBroken } from "./translation/envelope.ts";
 
@@ -106,6 +107,7 @@ function translate(call: Call, format: Format, target: Target, losses: Losses): 
   if (!decoded.ok) return decoded;
   const request = decoded.value;
   request.messages = withoutBroken(request.messages, losses);
+  request.messages = fromNewestCompaction(request, target.family, losses);
   if (call.client.dropsReasoning) call.memory.restore(call.scope, request);
   const encoded = format.encodeRequest(request, target, losses);
   if (!encoded.ok) return encoded;

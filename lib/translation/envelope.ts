@@ -93,23 +93,6 @@ function unbroken(part: Part, message: Message, losses: Losses): Part[] {
   return [rest];
 }
 
-/** Whose value it is when the text of a compaction travels beside, or instead of, what its maker sealed. */
-const SUMMARY: Issuer = "gateway:summary";
-
-/** A compaction's values and its text, where the client's format has a place for sealed values alone. */
-export function sealSummary(text: string | undefined, opaques: readonly Opaque[]): Opaque[] {
-  return text === undefined || text === ""
-    ? [...opaques]
-    : [...opaques, { issuer: SUMMARY, kind: "compaction", value: text }];
-}
-
-/** The text that `sealSummary` put among the values, and the others. */
-export function openSummary(opaques: readonly Opaque[]): { text?: string; opaque: Opaque[] } {
-  const summary = opaques.find(({ issuer }) => issuer === SUMMARY);
-  const opaque = opaques.filter(({ issuer }) => issuer !== SUMMARY);
-  return summary === undefined ? { opaque } : { text: summary.value, opaque };
-}
-
 interface Entry {
   i: string;
   k: Opaque["kind"];

@@ -108,8 +108,3 @@ function withoutOrphans(message: Message, losses: Losses): Message {
   });
   return { ...message, role: message.role === "tool" ? "user" : message.role, parts };
 }
-
-/** A compaction for models that can't read it as such. */
-export function summaryText(summary: string): string {
-  return `Summary of the conversation so far: ${summary}`;
-}

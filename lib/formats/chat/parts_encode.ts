@@ -3,7 +3,7 @@ import { Buffer } from "node:buffer";
 import { unsupported } from "../../base/failure.ts";
 import type { JsonObject } from "../../base/fields.ts";
 import type { CompactionPart, Extra, MediaPart, NativePart, Part, SearchResultPart, TextPart } from "../../neutral.ts";
-import { summaryText } from "../../translation/history.ts";
+import { summaryText } from "../../translation/compaction.ts";
 import { dataUrl } from "../../translation/media.ts";
 import { withMark } from "./cache_marks.ts";
 import { type Encoding, nameOf } from "./encoding.ts";

@@ -13,8 +13,8 @@ import type {
   ToolCallPart,
   ToolResultPart,
 } from "../../neutral.ts";
+import { summaryText } from "../../translation/compaction.ts";
 import { argumentsObject, customAsArguments } from "../../translation/arguments.ts";
-import { summaryText } from "../../translation/history.ts";
 import { normalMediaType } from "../../translation/media.ts";
 import { encodeCitation } from "./citation.ts";
 import { clientName, type Encoding, markPath, refuse } from "./encoding.ts";

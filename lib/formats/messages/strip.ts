@@ -5,8 +5,8 @@
 import { isObject, type JsonObject } from "../../base/fields.ts";
 import type { Losses, Target } from "../../format.ts";
 import type { Opaque } from "../../neutral.ts";
-import { isEnvelope, lossOf, openedOrBroken, openSummary } from "../../translation/envelope.ts";
-import { summaryText } from "../../translation/history.ts";
+import { openSummary, summaryText } from "../../translation/compaction.ts";
+import { isEnvelope, lossOf, openedOrBroken } from "../../translation/envelope.ts";
 import { lacksSignedThinking, withoutThinking } from "./thinking.ts";
 
 /** The members that hold nothing of ours are the same objects, and so is a body of nothing else. */

@@ -4,7 +4,7 @@
  */
 import type { JsonObject } from "../../base/fields.ts";
 import type { CompactionPart, Item, Message, NativePart, Part, ReasoningPart, ToolCallPart } from "../../neutral.ts";
-import { summaryText } from "../../translation/history.ts";
+import { summaryText } from "../../translation/compaction.ts";
 import { callId } from "../../translation/ids.ts";
 import { encodeOutputPart } from "./content_encode.ts";
 import { carryExtra, clientName, type Encoding } from "./encoding.ts";

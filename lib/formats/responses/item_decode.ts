@@ -4,7 +4,8 @@
  */
 import { type Faults, Fields, isObject } from "../../base/fields.ts";
 import type { Item, Opaque, Part, ReasoningPart, ToolCallPart } from "../../neutral.ts";
-import { isEnvelope, openedOrBroken, openSummary } from "../../translation/envelope.ts";
+import { openSummary } from "../../translation/compaction.ts";
+import { isEnvelope, openedOrBroken } from "../../translation/envelope.ts";
 import { decodeContent, decodeTexts } from "./content_decode.ts";
 import { nativeText } from "./native_text.ts";
 import { defined, extraOf, FORMAT } from "./wire.ts";

@@ -2,7 +2,8 @@
 import type { JsonObject } from "../../base/fields.ts";
 import type { Losses } from "../../format.ts";
 import type { Citation, Item, NativePart, Opaque, ReasoningPart, ToolCallPart } from "../../neutral.ts";
-import { sealEnvelope, sealSummary } from "../../translation/envelope.ts";
+import { sealSummary } from "../../translation/compaction.ts";
+import { sealEnvelope } from "../../translation/envelope.ts";
 import { ownItemId } from "../../translation/ids.ts";
 import { shiftCitation } from "./content_decode.ts";
 import { encodeCitation } from "./content_encode.ts";

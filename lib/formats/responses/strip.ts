@@ -5,9 +5,9 @@
 import { isObject, type JsonObject } from "../../base/fields.ts";
 import type { Losses, Target } from "../../format.ts";
 import type { Opaque } from "../../neutral.ts";
-import { isEnvelope, lossOf, openedOrBroken, openSummary } from "../../translation/envelope.ts";
+import { openSummary, summaryText } from "../../translation/compaction.ts";
+import { isEnvelope, lossOf, openedOrBroken } from "../../translation/envelope.ts";
 import { isOwnItemId, OWN_ITEM_MARK } from "../../translation/ids.ts";
-import { summaryText } from "../../translation/history.ts";
 
 /** What says, beside an envelope, that a body may hold items of ours. */
 export const FOREIGN_MARKS: readonly string[] = [OWN_ITEM_MARK];

@@ -4,14 +4,13 @@ import fc from "fast-check";
 import { Buffer } from "node:buffer";
 import { crc32 } from "node:zlib";
 import { Losses } from "../../../lib/format.ts";
+import { openSummary, sealSummary } from "../../../lib/translation/compaction.ts";
 import {
   isEnvelope,
   MAX_ENVELOPE,
   mayHoldEnvelope,
   openEnvelope,
-  openSummary,
   sealEnvelope,
-  sealSummary,
   withoutBroken,
 } from "../../../lib/translation/envelope.ts";
 import type { Message, Opaque } from "../../../lib/neutral.ts";

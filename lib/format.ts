@@ -136,6 +136,8 @@ export interface Format {
   readonly dropsReasoning: boolean;
   /** Its tool calls can hold a signature of their own (PITFALLS, 29); for clients of other formats thinking carries it. */
   readonly signsCalls: boolean;
+  /** Its messages say which phase of the turn they belong to; for clients of other formats thinking carries it. */
+  readonly hasPhases: boolean;
   /** What fills a silence in a stream of this format. */
   readonly keepaliveFrame: string;
 

@@ -245,7 +245,7 @@ export type Issuer = string;
 
 export interface Opaque {
   issuer: Issuer;
-  kind: "signature" | "redacted" | "encrypted" | "thought_signature" | "compaction";
+  kind: "signature" | "redacted" | "encrypted" | "thought_signature" | "compaction" | "phase";
   value: string;
   id?: string;
 }

@@ -12,6 +12,7 @@ import { FORMATS } from "./formats/mod.ts";
 import type { NeutralRequest } from "./neutral.ts";
 import type { Route } from "./router.ts";
 import type { ReasoningMemory } from "./translation/carry.ts";
+import { restorePhases } from "./translation/phases.ts";
 import { fromNewestCompaction } from "./translation/compaction.ts";
 import { accountHeaders } from "./translation/headers.ts";
 import { mayHoldEnvelope, withoutBroken } from "./translation/envelope.ts";
@@ -109,6 +110,7 @@ function translate(call: Call, format: Format, target: Target, losses: Losses): 
   request.messages = withoutBroken(request.messages, losses);
   request.messages = fromNewestCompaction(request, target.family, losses);
   if (call.client.dropsReasoning) call.memory.restore(call.scope, request);
+  request.messages = restorePhases(request.messages);
   const encoded = format.encodeRequest(request, target, losses);
   if (!encoded.ok) return encoded;
   const { body } = encoded.value;

@@ -100,7 +100,14 @@ interface Entry {
   id?: string;
 }
 
-const KINDS: ReadonlySet<unknown> = new Set(["signature", "redacted", "encrypted", "thought_signature", "compaction"]);
+const KINDS: ReadonlySet<unknown> = new Set([
+  "signature",
+  "redacted",
+  "encrypted",
+  "thought_signature",
+  "compaction",
+  "phase",
+]);
 
 function isEntry(entry: unknown): entry is Entry {
   return isObject(entry) && typeof entry["i"] === "string" && KINDS.has(entry["k"]) && typeof entry["v"] === "string";

@@ -4,7 +4,8 @@
  */
 
 export type Block =
-  | { kind: "text"; text: string }
+  /** `phase`: of the turn, as responses' messages say it. */
+  | { kind: "text"; text: string; phase?: string }
   | { kind: "refusal"; text: string }
   /** `seal`: messages' signature, responses' encrypted content. Chat has neither. */
   | { kind: "thinking"; text: string; seal?: string }

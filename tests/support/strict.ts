@@ -9,7 +9,10 @@ import { type Block, said } from "./said.ts";
 import { json, type Received, type Reply, startUpstream, type Upstream } from "./upstream.ts";
 
 /** What the model does next: think, think in secret, speak, call a tool. */
-export type Piece = { think: string } | { hide: string } | { say: string } | { call: string; args: string };
+export type Piece = { think: string } | { hide: string } | { say: string; phase?: string } | {
+  call: string;
+  args: string;
+};
 export type Step = readonly Piece[];
 
 /** The steps of one conversation, whoever speaks them. */
@@ -107,7 +110,7 @@ function blocksOf(script: Script, mint: Mint): Block[] {
   return script.next().map((piece): Block => {
     if ("think" in piece) return { kind: "thinking", text: piece.think, seal: mint.seal(piece.think) };
     if ("hide" in piece) return { kind: "redacted", seal: mint.seal(piece.hide) };
-    if ("say" in piece) return { kind: "text", text: piece.say };
+    if ("say" in piece) return { kind: "text", text: piece.say, ...(piece.phase && { phase: piece.phase }) };
     return { kind: "tool", id: script.callId(), name: piece.call, args: piece.args };
   });
 }

@@ -100,7 +100,14 @@ function item(block: Block, id: string, state: string): Json {
   const done = state !== "in_progress";
   switch (block.kind) {
     case "text":
-      return { id, type: "message", status: state, content: done ? [textPart(block.text)] : [], role: "assistant" };
+      return {
+        id,
+        type: "message",
+        status: state,
+        content: done ? [textPart(block.text)] : [],
+        role: "assistant",
+        ...(block.phase === undefined ? {} : { phase: block.phase }),
+      };
     case "refusal": {
       const part = { type: "refusal", refusal: block.text };
       return { id, type: "message", status: state, content: done ? [part] : [], role: "assistant" };

@@ -21,6 +21,7 @@ export const chat: Format = {
   keyHeader: "authorization",
   dropsReasoning: true,
   signsCalls: true,
+  hasPhases: false,
   keepaliveFrame: KEEPALIVE,
   decodeRequest,
   passedHeaders: (headers, target) => openaiHeaders(headers, target.family),

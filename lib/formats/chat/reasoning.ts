@@ -4,6 +4,7 @@
  */
 import type { JsonObject } from "../../base/fields.ts";
 import type { Issuer, Opaque, ReasoningPart } from "../../neutral.ts";
+import { PHASE_ISSUER } from "../../translation/phases.ts";
 import { textOf } from "./wire.ts";
 
 const ISSUERS: Readonly<Record<string, Issuer>> = {
@@ -70,7 +71,11 @@ export function entryData(entry: JsonObject, fallback: Issuer): Opaque | undefin
   return { issuer, kind: DATA_KINDS[issuer] ?? "encrypted", value, ...idOf(entry) };
 }
 
-const DATA_KINDS: Readonly<Record<Issuer, Opaque["kind"]>> = { anthropic: "redacted", google: "thought_signature" };
+const DATA_KINDS: Readonly<Record<Issuer, Opaque["kind"]>> = {
+  anthropic: "redacted",
+  google: "thought_signature",
+  [PHASE_ISSUER]: "phase",
+};
 
 export function redactedPart(opaque: Opaque): ReasoningPart {
   return { kind: "reasoning", form: "redacted", text: "", opaque: [opaque] };

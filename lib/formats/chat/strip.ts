@@ -5,6 +5,7 @@
 import { isObject, type JsonObject } from "../../base/fields.ts";
 import type { Losses, Target } from "../../format.ts";
 import { isEnvelope } from "../../translation/envelope.ts";
+import { PHASE_ISSUER } from "../../translation/phases.ts";
 import { entryIssuer } from "./reasoning.ts";
 import { listOf, memberOf, textOf } from "./wire.ts";
 
@@ -54,7 +55,8 @@ const FOREIGN = "it was signed by another maker's models";
 
 function goesBack(entry: JsonObject, target: Target): boolean {
   if (isEnvelope(textOf(entry["signature"])) || isEnvelope(textOf(entry["data"]))) return false;
-  return takesFrom(entryIssuer(entry), target);
+  const issuer = entryIssuer(entry);
+  return issuer !== PHASE_ISSUER && takesFrom(issuer, target);
 }
 
 /** OpenAI's own models, whose API refuses members that it doesn't know. */

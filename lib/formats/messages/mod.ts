@@ -28,6 +28,7 @@ export const messages: Format = {
   keyHeader: "x-api-key",
   dropsReasoning: false,
   signsCalls: false,
+  hasPhases: false,
   keepaliveFrame: PING,
   decodeRequest,
   passedHeaders,

@@ -78,6 +78,7 @@ function unwrapped(block: JsonObject, opaque: Opaque): JsonObject | undefined {
       return { ...block, encrypted_content: opaque.value };
     case "encrypted":
     case "thought_signature":
+    case "phase":
       return undefined;
     default:
       return opaque.kind satisfies never;

@@ -29,6 +29,7 @@ export const responses: Format = {
   keyHeader: "authorization",
   dropsReasoning: false,
   signsCalls: false,
+  hasPhases: true,
   keepaliveFrame: KEEPALIVE,
   decodeRequest,
   passedHeaders: (headers, target) => openaiHeaders(headers, target.family),

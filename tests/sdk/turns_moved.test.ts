@@ -116,6 +116,47 @@ async function thereAndBackWithoutGemini(client: ClientKind, mode: Mode): Promis
   assertNothingRefused(world);
 }
 
+describe("a move between a call and its result (case 18)", () => {
+  const makers = ["messages", "responses", "gemini", "deepseek", "openrouter"] as const;
+  for (const client of CLIENTS.filter(({ keeps }) => keeps)) {
+    for (const from of makers) {
+      for (const to of makers.filter((maker) => maker !== from)) {
+        test(`${client.label}, from ${from} to ${to}`, async () => {
+          world.begin(VISIT);
+          const talk = new Conversation(world, client, "whole");
+          talk.user("How is the weather?");
+          talk.answer(await talk.ask(from));
+          assert.equal((await talk.ask(to)).text, "Sunny.");
+          // The whole of it once more, back where it began.
+          talk.user("And now?");
+          const back = await talk.ask(from);
+          assertNothingRefused(world);
+          talk.answer(back);
+          assert.equal((await talk.ask(to)).text, "Sunny.");
+          assertNothingRefused(world);
+        });
+      }
+    }
+  }
+
+  test("Google's models get the excuse on the first call of each step alone, others none (case 17)", async () => {
+    const two = [{ think: "Both." }, PARIS, { call: "get_weather", args: '{"city":"Rome"}' }];
+    for (const client of CLIENTS.filter(({ keeps }) => keeps)) {
+      world.begin([two, [{ say: "Sunny." }]]);
+      const talk = new Conversation(world, client, "whole");
+      talk.user("How is the weather?");
+      talk.answer(await talk.ask("messages"));
+      await talk.ask("gemini");
+      const excuses = world.upstreams.gemini.upstream.last().text.split("skip_thought_signature_validator").length - 1;
+      assert.equal(excuses, 1, client.label);
+      talk.user("And now?");
+      await talk.ask("plain");
+      assert.ok(!world.upstreams.plain.upstream.last().text.includes("skip_thought"), client.label);
+      assertNothingRefused(world);
+    }
+  });
+});
+
 describe("what a loss names", () => {
   const first = async (client: ClientKind, to: readonly UpstreamName[]) => {
     world.begin(VISIT);
@@ -154,7 +195,7 @@ describe("what a loss names", () => {
   test("chat client: the entries, and on bytes that pass the list that held them", async () => {
     assert.deepEqual(await first(chat, ["messages", "gemini"]), [
       [],
-      ["messages[1].reasoning_details", "messages[3].reasoning_details"],
+      [1, 3].flatMap((at) => [`messages[${at}].reasoning_details`, `messages[${at}].reasoning_content`]),
     ]);
     const [, toResponses] = await first(chat, ["messages", "responses"]);
     assert.deepEqual(toResponses, ["messages[1].reasoning_details[0]", "messages[3].reasoning_details[0]"]);

@@ -18,18 +18,19 @@ export type Step = readonly Piece[];
 /** The steps of one conversation, whoever speaks them. */
 export class Script {
   #next = 0;
-  #calls = 0;
 
   constructor(readonly steps: readonly Step[]) {}
 
   next(): Step {
     return this.steps[this.#next++ % this.steps.length] ?? [];
   }
+}
 
-  /** Differs across the conversation, as the real ones do. */
-  callId(): string {
-    return `call_strict_${this.#calls++}`;
-  }
+let calls = 0;
+
+/** Differs across all conversations, as the real ones do. */
+function newCallId(): string {
+  return `call_strict_${calls++}`;
 }
 
 /** Who signs, and knows its own signatures again. */
@@ -111,7 +112,7 @@ function blocksOf(script: Script, mint: Mint): Block[] {
     if ("think" in piece) return { kind: "thinking", text: piece.think, seal: mint.seal(piece.think) };
     if ("hide" in piece) return { kind: "redacted", seal: mint.seal(piece.hide) };
     if ("say" in piece) return { kind: "text", text: piece.say, ...(piece.phase && { phase: piece.phase }) };
-    return { kind: "tool", id: script.callId(), name: piece.call, args: piece.args };
+    return { kind: "tool", id: newCallId(), name: piece.call, args: piece.args };
   });
 }
 

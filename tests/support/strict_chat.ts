@@ -10,7 +10,6 @@ export type Dialect = (typeof DIALECTS)[number];
 
 /** How a dialect's thinking looks, and what it refuses. */
 interface Rules {
-  prefix: string;
   /** Members of an assistant's message that it takes beside the usual ones. */
   members: readonly string[];
   /** Changes a message or delta of an answer. */
@@ -23,17 +22,21 @@ interface State {
   mint: Mint;
   /** By the turn's first call: its blocks. */
   turns: Map<string, readonly Block[]>;
+  /** Values that stood in entries of its own. */
+  entries: Set<unknown>;
 }
 
-export function chatJudge(dialect: Dialect): Judge {
+/** `mint`: where the dialect serves a maker's models that others serve too. */
+export function chatJudge(dialect: Dialect, mint = new Mint("Cs")): Judge {
   const rules = RULES[dialect];
-  const state: State = { mint: new Mint(rules.prefix), turns: new Map() };
+  const state: State = { mint, turns: new Map(), entries: new Set() };
   return {
     mint: state.mint,
     refusalOf: (body) => refusalOf(body, rules, state),
     answer(blocks, streamed) {
       const call = blocks.find((block) => block.kind === "tool");
       if (call !== undefined) state.turns.set(call.id, blocks);
+      for (const { seal } of thinkingOf(blocks)) state.entries.add(seal);
       return answer(saidOf(blocks), rules, streamed);
     },
     error: ({ message }) => ({ error: { message, type: "invalid_request_error", param: null, code: null } }),
@@ -79,9 +82,12 @@ function signatureOf(call: Json): unknown {
   return asObject(asObject(call["extra_content"])["google"])["thought_signature"];
 }
 
+/** Google's own word for calls that its models didn't make. */
+const EXCUSE = "skip_thought_signature_validator";
+const UNSIGNED = "Function call is missing a thought_signature in functionCall parts";
+
 const RULES: Readonly<Record<Dialect, Rules>> = {
   plain: {
-    prefix: "",
     members: [],
     dress: withoutThinking,
     refusalOf: (message) =>
@@ -91,8 +97,7 @@ const RULES: Readonly<Record<Dialect, Rules>> = {
     sealsOf: () => [],
   },
   deepseek: {
-    prefix: "",
-    members: ["reasoning_content"],
+    members: ["reasoning_content", "reasoning", "reasoning_details"],
     dress: (message) => message,
     refusalOf(message, inLoop, state) {
       const blocks = blocksOf(message, state);
@@ -105,29 +110,28 @@ const RULES: Readonly<Record<Dialect, Rules>> = {
     sealsOf: ({ reasoning_content }) => reasoning_content === undefined ? [] : [reasoning_content],
   },
   gemini: {
-    prefix: "Cs",
     members: [],
     dress: (message, blocks) => withoutThinking(withSignature(message, sealOf(blocks))),
     refusalOf(message, inLoop, state) {
       const blocks = blocksOf(message, state);
       const [first, ...others] = callsOf(message).map(signatureOf);
       if (others.some((signature) => signature !== undefined)) return refused("A later call is signed");
+      if (first === EXCUSE && blocks === undefined) return undefined;
+      if (inLoop && blocks === undefined && callsOf(message).length > 0) return refused(UNSIGNED);
       if (first !== undefined && (blocks === undefined || first !== sealOf(blocks))) {
         return refused("Thought signature is not valid");
       }
-      return inLoop && blocks !== undefined && first === undefined
-        ? refused("Function call is missing a thought_signature in functionCall parts")
-        : undefined;
+      return inLoop && blocks !== undefined && first === undefined ? refused(UNSIGNED) : undefined;
     },
-    sealsOf: (message) => callsOf(message).map(signatureOf).filter((signature) => signature !== undefined),
+    sealsOf: (message) =>
+      callsOf(message).map(signatureOf).filter((signature) => signature !== undefined && signature !== EXCUSE),
   },
   openrouter: {
-    prefix: "Er",
     members: ["reasoning_content", "reasoning", "reasoning_details"],
     dress: withDetails,
     refusalOf(message, inLoop, state) {
       const entries = asArray(message["reasoning_details"]).map(asObject);
-      const bad = entries.find((entry) => !isOwnEntry(entry, state.mint));
+      const bad = entries.find((entry) => entry["format"] === FORMAT && !isOwnEntry(entry, state));
       if (bad !== undefined) return refused(`reasoning_details were altered: ${JSON.stringify(bad).slice(0, 80)}`);
       const blocks = blocksOf(message, state);
       if (blocks === undefined || (entries.length === 0 && !inLoop)) return undefined;
@@ -166,12 +170,14 @@ function withDetails(message: Json, blocks: readonly Block[]): Json {
   return { ...rest, reasoning, reasoning_details: [entry] };
 }
 
-function isOwnEntry({ type, format, id, text, signature }: Json, mint: Mint): boolean {
-  return type === ENTRY.type && format === FORMAT && id === ENTRY.id && mint.signed(signature, text);
+/** What the maker signed elsewhere came without an entry, and so without an id. */
+function isOwnEntry({ type, data, id, text, signature }: Json, { mint, entries }: State): boolean {
+  if (data !== undefined) return mint.issued.has(String(data));
+  return type === ENTRY.type && (!entries.has(signature) || id === ENTRY.id) && mint.signed(signature, text);
 }
 
 function sealsOfEntries(entries: readonly Json[]): unknown[] {
-  return entries.map((entry) => entry["signature"]);
+  return entries.filter((entry) => entry["format"] === FORMAT).map((entry) => entry["signature"] ?? entry["data"]);
 }
 
 function answer(said: Said, rules: Rules, streamed: boolean): Reply {

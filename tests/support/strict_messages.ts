@@ -1,11 +1,11 @@
 /** Anthropic's rules for signed thinking in a history (TRANSLATION.md, 1.3 and 1.4). */
 import { asArray, asObject, type Json } from "./grammar.ts";
-import { firstRefusal, type Judge, Mint, type Refusal, refused, saidOf } from "./strict.ts";
+import { firstRefusal, type Judge, type Mint, type Refusal, refused, saidOf } from "./strict.ts";
 import { json, sse } from "./upstream.ts";
 import { messagesBody, messagesFrames } from "./wire_messages.ts";
 
-export function messagesJudge(): Judge {
-  const mint = new Mint("Eq");
+/** `mint`: Anthropic's, whose signatures hold wherever its models are served. */
+export function messagesJudge(mint: Mint): Judge {
   /** By call id: the thinking blocks of the turn that made it. */
   const turns = new Map<string, Json[]>();
   return {

@@ -4,7 +4,7 @@ import { type Ask, openClient, type Outcome, type Turn } from "./clients.ts";
 import { type StartedGateway, startGateway } from "./gateway.ts";
 import { asArray, asObject, type Json } from "./grammar.ts";
 import type { Mode } from "./pairs.ts";
-import { Script, startStrict, type Step, type Strict } from "./strict.ts";
+import { Mint, Script, startStrict, type Step, type Strict } from "./strict.ts";
 import { chatJudge } from "./strict_chat.ts";
 import { messagesJudge } from "./strict_messages.ts";
 import { responsesJudge } from "./strict_responses.ts";
@@ -35,13 +35,14 @@ export interface World {
 export async function startWorld(): Promise<World> {
   let script = new Script([]);
   const current = () => script;
+  const anthropic = new Mint("Eq");
   const upstreams = {
-    messages: await startStrict(messagesJudge(), current),
+    messages: await startStrict(messagesJudge(anthropic), current),
     responses: await startStrict(responsesJudge(), current),
     plain: await startStrict(chatJudge("plain"), current),
     deepseek: await startStrict(chatJudge("deepseek"), current),
     gemini: await startStrict(chatJudge("gemini"), current),
-    openrouter: await startStrict(chatJudge("openrouter"), current),
+    openrouter: await startStrict(chatJudge("openrouter", anthropic), current),
   };
   const [gateway, replica] = await Promise.all([start(upstreams), start(upstreams)]);
   return {

@@ -6,17 +6,25 @@ import { isObject, type JsonObject } from "../../base/fields.ts";
 import type { Losses, Target } from "../../format.ts";
 import { isEnvelope } from "../../translation/envelope.ts";
 import { PHASE_ISSUER } from "../../translation/phases.ts";
+import { GOOGLE, signatureOf, signedOrExcused, wantsSignedCalls } from "./call_signature.ts";
 import { entryIssuer } from "./reasoning.ts";
-import { listOf, memberOf, textOf } from "./wire.ts";
+import { listOf, textOf } from "./wire.ts";
 
 /** What stands in a body that may hold any of it. */
-export const FOREIGN_MARKS: readonly string[] = ['"reasoning_details"', '"thought_signature"'];
+export const FOREIGN_MARKS: readonly string[] = [
+  '"reasoning_details"',
+  '"reasoning_content"',
+  '"reasoning"',
+  '"thought_signature"',
+];
 
 /** The same object where nothing is to be left out. */
 export function stripEnvelopes(body: JsonObject, target: Target, losses: Losses): JsonObject {
   const messages = changed(body["messages"], (message, index) => {
     const path = `messages[${index}]`;
-    return stripCalls(stripDetails(message, path, target, losses), path, target, losses);
+    const plain = stripTexts(stripDetails(message, path, target, losses), path, target, losses);
+    const stripped = stripCalls(plain, path, target, losses);
+    return stripped === message ? message : excused(stripped, target);
   });
   return messages === undefined ? body : { ...body, messages };
 }
@@ -34,16 +42,32 @@ function stripDetails(message: JsonObject, path: string, target: Target, losses:
   if (kept.length === details.length) return message;
   losses.add(`${path}.reasoning_details`, FOREIGN);
   const { reasoning_details: _, ...others } = message;
-  if (kept.length > 0) return { ...others, reasoning_details: kept };
-  if (!target.flags.has("echo_reasoning_content")) delete others["reasoning_content"];
+  return kept.length > 0 ? { ...others, reasoning_details: kept } : others;
+}
+
+/** Thinking in plain text beside the content, which only the dialects know that answer with it. */
+function stripTexts(message: JsonObject, path: string, target: Target, losses: Losses): JsonObject {
+  const names = ["reasoning_content", "reasoning"].filter((name) => typeof message[name] === "string");
+  if (names.length === 0 || !refusesUnknown(target)) return message;
+  const others = { ...message };
+  for (const name of names) {
+    delete others[name];
+    losses.add(`${path}.${name}`, "this upstream takes no thinking back");
+  }
   return others;
 }
 
+/** A message that another maker's model wrote, as its calls go to Google's. */
+function excused(message: JsonObject, target: Target): JsonObject {
+  const calls = message["tool_calls"];
+  if (!Array.isArray(calls) || !calls.every(isObject) || !wantsSignedCalls(target)) return message;
+  return { ...message, tool_calls: signedOrExcused(calls) };
+}
+
 function stripCalls(message: JsonObject, path: string, target: Target, losses: Losses): JsonObject {
-  if (takesFrom("google", target)) return message;
+  if (takesFrom(GOOGLE, target)) return message;
   const calls = changed(message["tool_calls"], (call, index) => {
-    const signature = memberOf(memberOf(call["extra_content"], "google"), "thought_signature");
-    if (textOf(signature) === "") return call;
+    if (signatureOf(call) === "") return call;
     losses.add(`${path}.tool_calls[${index}].extra_content`, FOREIGN);
     const { extra_content: _, ...others } = call;
     return others;
@@ -69,4 +93,11 @@ const OPENAI_MODEL = /(?:^|\/)(?:gpt-|chatgpt-|o\d)/;
 function takesFrom(issuer: string | undefined, { family, flags, model }: Target): boolean {
   if (issuer === undefined || flags.has("echo_reasoning_details")) return true;
   return family === "openai" ? !OPENAI_MODEL.test(model) : issuer === family;
+}
+
+/** Makers whose APIs answer 400 to a message's member that they don't know. */
+const STRICT_FAMILIES: ReadonlySet<string> = new Set([GOOGLE, "mistral"]);
+
+function refusesUnknown({ family, model }: Target): boolean {
+  return family === "openai" ? OPENAI_MODEL.test(model) : STRICT_FAMILIES.has(family);
 }

@@ -8,7 +8,7 @@ import { passedHeaders } from "./headers.ts";
 import { decodeRequest } from "./request_decode.ts";
 import { encodeRequest } from "./request_encode.ts";
 import { decodeResponse, encodeResponse } from "./response.ts";
-import { stripEnvelopes } from "./strip.ts";
+import { FOREIGN_MARKS, stripEnvelopes } from "./strip.ts";
 
 export const messages: Format = {
   name: "messages",
@@ -41,6 +41,6 @@ export const messages: Format = {
   encodeError,
   isErrorBody,
   errorFrame,
-  foreignMarks: [],
+  foreignMarks: FOREIGN_MARKS,
   stripEnvelopes,
 };

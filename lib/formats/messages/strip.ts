@@ -7,7 +7,11 @@ import type { Losses, Target } from "../../format.ts";
 import type { Opaque } from "../../neutral.ts";
 import { openSummary, summaryText } from "../../translation/compaction.ts";
 import { isEnvelope, lossOf, openedOrBroken } from "../../translation/envelope.ts";
+import { NATIVE_ISSUER } from "./wire.ts";
 import { lacksSignedThinking, withoutThinking } from "./thinking.ts";
+
+/** Thinking that nobody signed: clients got it from a translated answer, or made it up. */
+export const FOREIGN_MARKS: readonly string[] = ['"signature":""', '"signature": ""'];
 
 /** The members that hold nothing of ours are the same objects, and so is a body of nothing else. */
 export function stripEnvelopes(body: JsonObject, target: Target, losses: Losses): JsonObject {
@@ -51,6 +55,10 @@ function stripBlock(block: unknown, path: string, target: Target, losses: Losses
   if (!isObject(block) || typeof block["type"] !== "string") return [block];
   const member = CARRIERS[block["type"]];
   const value = member === undefined ? undefined : block[member];
+  if (value === "" && block["type"] === "thinking" && checksSignatures(target)) {
+    losses.add(path, "thinking goes back only to the models that signed it");
+    return [];
+  }
   if (member === undefined || typeof value !== "string" || !isEnvelope(value)) return [block];
   const { text, opaque } = openSummary(openedOrBroken(value, "signature"));
   const native = opaque.filter(({ issuer }) => issuer === target.family);
@@ -58,6 +66,11 @@ function stripBlock(block: unknown, path: string, target: Target, losses: Losses
   if (blocks.length > 0) return blocks;
   losses.add(path, lossOf(opaque, "it was made by models of another maker"));
   return summaryOf(block, text);
+}
+
+/** Anthropic's own models; nobody knows what other servers of this format do with thinking. */
+function checksSignatures({ family, capabilities }: Target): boolean {
+  return family === NATIVE_ISSUER && capabilities.thinking !== "unknown";
 }
 
 /** What a compaction says in words, which any model can read. */

@@ -136,6 +136,8 @@ export interface Format {
   readonly dropsReasoning: boolean;
   /** Its tool calls can hold a signature of their own (PITFALLS, 29); for clients of other formats thinking carries it. */
   readonly signsCalls: boolean;
+  /** Its messages say which phase of the turn they belong to; for clients of other formats thinking carries it. */
+  readonly hasPhases: boolean;
   /** What fills a silence in a stream of this format. */
   readonly keepaliveFrame: string;
 
@@ -163,9 +165,12 @@ export interface Format {
   /** The error as an event, for a stream that no encoder of ours writes (pass-through); it ends the stream. */
   errorFrame(failure: Failure, requestId: string): string;
 
+  /** Members whose name in a body says that it may hold what another maker's model left there, beside envelopes. */
+  readonly foreignMarks: readonly string[];
   /**
    * Same-format requests pass as bytes, but what the gateway itself put into earlier answers (envelopes, TRANSLATION.md
-   * 1.4) must not reach a real provider: called only when the bytes hold an envelope's prefix. Returns the mended body.
+   * 1.4) must not reach a real provider, nor what this one's models didn't sign: called only when the bytes may hold
+   * such. Returns the mended body, the same object where there was nothing to mend.
    */
   stripEnvelopes(body: JsonObject, target: Target, losses: Losses): JsonObject;
 }

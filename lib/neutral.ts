@@ -62,6 +62,8 @@ export interface NeutralRequest {
   contextManagement?: unknown;
   /** What of it is the wish for a summary in the history's stead, once the input has so many tokens. */
   compaction?: { tokens: number; isAll: boolean };
+  /** The client's format leaves unread what stands before a compaction. */
+  compactionReplaces?: true;
   stream: boolean;
   includeUsage: boolean;
   includeObfuscation?: boolean;
@@ -243,7 +245,7 @@ export type Issuer = string;
 
 export interface Opaque {
   issuer: Issuer;
-  kind: "signature" | "redacted" | "encrypted" | "thought_signature" | "compaction";
+  kind: "signature" | "redacted" | "encrypted" | "thought_signature" | "compaction" | "phase";
   value: string;
   id?: string;
 }

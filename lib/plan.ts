@@ -2,7 +2,6 @@
  * What will be done with a request, before anything is sent: bytes pass or are translated, where they go, and what is
  * lost on the way. Pure but for the memory of signed thinking; `explain` shows the same plan that `relay` carries out.
  */
-import { Buffer } from "node:buffer";
 import { fail, type Failure, invalid, type Result, success } from "./base/failure.ts";
 import type { JsonObject } from "./base/fields.ts";
 import { parseJson, replaceAt, type Span } from "./base/json.ts";
@@ -13,8 +12,10 @@ import { FORMATS } from "./formats/mod.ts";
 import type { NeutralRequest } from "./neutral.ts";
 import type { Route } from "./router.ts";
 import type { ReasoningMemory } from "./translation/carry.ts";
+import { restorePhases } from "./translation/phases.ts";
+import { fromNewestCompaction } from "./translation/compaction.ts";
 import { accountHeaders } from "./translation/headers.ts";
-import { ENVELOPE_PREFIX } from "./translation/envelope.ts";
+import { mayHoldEnvelope, withoutBroken } from "./translation/envelope.ts";
 
 /** One request of a client, as far as it is known before its format is looked into. */
 export interface Call {
@@ -98,7 +99,7 @@ export function passedBody(call: Call, format: Format, target: Target, losses: L
   const span = call.members.get("model");
   const isRenamed = span !== undefined && call.model !== target.model;
   const body = isRenamed ? replaceAt(call.bytes, span, JSON.stringify(target.model)) : call.bytes;
-  return holdsEnvelope(body) ? withoutEnvelopes(body, format, target, losses) : body;
+  return mayHoldEnvelope(body, format.foreignMarks) ? withoutEnvelopes(body, format, target, losses) : body;
 }
 
 /** Decoded to the neutral form, encoded for the upstream. */
@@ -106,7 +107,10 @@ function translate(call: Call, format: Format, target: Target, losses: Losses): 
   const decoded = decodeBody(call);
   if (!decoded.ok) return decoded;
   const request = decoded.value;
+  request.messages = withoutBroken(request.messages, losses);
+  request.messages = fromNewestCompaction(request, target.family, losses);
   if (call.client.dropsReasoning) call.memory.restore(call.scope, request);
+  request.messages = restorePhases(request.messages);
   const encoded = format.encodeRequest(request, target, losses);
   if (!encoded.ok) return encoded;
   const { body } = encoded.value;
@@ -149,12 +153,6 @@ function lossFailure({ list }: Losses): Failure {
 /** Losses that an error message names. */
 const MAX_TOLD = 50;
 
-const ENVELOPE_MARK = `"${ENVELOPE_PREFIX}`;
-
-function holdsEnvelope(bytes: Uint8Array): boolean {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).includes(ENVELOPE_MARK);
-}
-
 /** Envelopes of ours in a body that would pass: a real provider refuses them (TRANSLATION.md, 1.4 c). */
 function withoutEnvelopes(
   bytes: Uint8Array<ArrayBuffer>,
@@ -168,5 +166,6 @@ function withoutEnvelopes(
   } catch {
     return bytes;
   }
-  return new TextEncoder().encode(JSON.stringify(format.stripEnvelopes(body, target, losses)));
+  const stripped = format.stripEnvelopes(body, target, losses);
+  return stripped === body ? bytes : new TextEncoder().encode(JSON.stringify(stripped));
 }

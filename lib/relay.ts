@@ -20,6 +20,7 @@ import { type Feed, PassFeed, TranslatedFeed, type Translation } from "./stream.
 import { carrySignatures, openSignatureCarrier } from "./translation/call_signatures.ts";
 import { openObserver } from "./translation/carry.ts";
 import { estimateInputTokens, tokensOfBytes, utf8Length } from "./translation/estimate.ts";
+import { carryPhases, openPhaseCarrier } from "./translation/phases.ts";
 import { openRestore, restoreResponse } from "./translation/restore.ts";
 import { openSequencer } from "./translation/sequencer.ts";
 import type { Stage } from "./translation/stage.ts";
@@ -128,6 +129,7 @@ class Trip {
     if (cutter !== undefined) stages.push(cutter);
     const { memory, scope } = call;
     if (!call.client.signsCalls) stages.push(openSignatureCarrier());
+    if (!call.client.hasPhases) stages.push(openPhaseCarrier());
     if (call.client.dropsReasoning) stages.push(openObserver((parts) => memory.remember(scope, parts)));
     if (call.client.oneOpenPart) stages.push(openSequencer());
     return {
@@ -145,9 +147,10 @@ class Trip {
     const { call } = this;
     const restored = encoded.restore.size > 0 ? restoreResponse(whole, encoded.restore) : whole;
     const cut = encoded.emulateStop === undefined ? restored : cutResponse(restored, encoded.emulateStop);
-    const parts: readonly Part[] = cut.candidates[0]?.parts ?? [];
+    const phased = call.client.hasPhases ? cut : carryPhases(cut);
+    const parts: readonly Part[] = phased.candidates[0]?.parts ?? [];
     if (call.client.dropsReasoning) call.memory.remember(call.scope, parts);
-    return call.client.signsCalls ? cut : carrySignatures(cut);
+    return call.client.signsCalls ? phased : carrySignatures(phased);
   }
 
   /** A whole answer to a request for a stream: some upstreams ignore the wish. */

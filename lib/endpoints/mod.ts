@@ -1,6 +1,7 @@
 /** Everything that is served, a line each; the first pattern that fits wins. */
 import type { Endpoint } from "../exchange.ts";
 import { FORMATS } from "../formats/mod.ts";
+import { compactResponse } from "./compact.ts";
 import { answerIn, countMessages } from "./inference.ts";
 import { tellHealth, tellMetrics, tellModel, tellModels, welcome } from "./status.ts";
 import { refuseWebSocket } from "./websocket.ts";
@@ -16,6 +17,7 @@ export const ENDPOINTS: readonly Endpoint[] = [
   { method: "POST", pattern: "/messages",              handle: answerIn(FORMATS.messages) },
   { method: "POST", pattern: "/messages/count_tokens", handle: countMessages },
   { method: "POST", pattern: "/responses",             handle: answerIn(FORMATS.responses) },
+  { method: "POST", pattern: "/responses/compact",     handle: compactResponse },
   { method: "GET",  pattern: "/responses",             handle: refuseWebSocket },
 ];
 

@@ -18,6 +18,19 @@ export function randomId(prefix: string): string {
   return prefix + base62(randomBytes(24), 24);
 }
 
+/** What stands in an item's id that the gateway made, where its makers' ids are hexadecimal. */
+export const OWN_ITEM_MARK = "_gw1";
+const OWN_ITEM = /_gw1[0-9A-Za-z]{21}$/;
+
+/** A new id for an item of an answer, known again when a client sends the item back. `prefix`: `msg_`. */
+export function ownItemId(prefix: string): string {
+  return prefix.slice(0, -1) + OWN_ITEM_MARK + base62(randomBytes(21), 21);
+}
+
+export function isOwnItemId(id: unknown): boolean {
+  return typeof id === "string" && OWN_ITEM.test(id);
+}
+
 /** Always the same id for the same `seed`: `prefix` + 24 characters. */
 export function derivedId(prefix: string, seed: string): string {
   return prefix + base62(createHash("sha256").update(seed).digest(), 24);

@@ -123,12 +123,16 @@ export function callOf(id: unknown, name: unknown, raw: unknown): Call {
   return { id: textOf(id), name: textOf(name), input: inputOf(raw), raw: textOf(raw) };
 }
 
-/** The values in an envelope of the gateway's (TRANSLATION.md, 1.4), or the value itself. */
+/**
+ * The values in an envelope of the gateway's (TRANSLATION.md, 1.4), or the value itself. A message's phase that rides
+ * along is no seal.
+ */
 export function sealsIn(value: unknown): string[] {
   if (typeof value !== "string" || value === "") return [];
   if (!value.startsWith("gw1.")) return [value];
-  const json = Buffer.from(value.slice(4, value.lastIndexOf(".")), "base64url").toString("utf8");
-  return objectsIn(JSON.parse(json)).map((entry) => String(entry["v"]));
+  const [, , text = ""] = value.split(".");
+  const json = Buffer.from(text, "base64url").toString("utf8");
+  return objectsIn(JSON.parse(json)).filter((entry) => entry["k"] !== "phase").map((entry) => String(entry["v"]));
 }
 
 /** The `data` of each event, in order; the names that go with them. */
@@ -162,8 +166,7 @@ export function isLossy(heard: Heard, client: FormatName, upstream: FormatName):
     facts.natives.length > 0 ||
     (client === "chat" && (facts.notes.length > 0 || facts.compactions.length > 0 || facts.stop === "pause")) ||
     (client === "messages" && facts.links.length > 0) ||
-    (client === "responses" && facts.notes.some(({ file }) => file === "")) ||
-    (client === "responses" && facts.compactions.some(({ seals }) => seals.length === 0))
+    (client === "responses" && facts.notes.some(({ file }) => file === ""))
   );
 }
 
@@ -183,14 +186,13 @@ function expectedFacts(facts: Facts, client: FormatName, isOwn: boolean): Facts 
         calls: calls.map((call) => typeof call.input === "string" ? { ...call, input: { input: call.input } } : call),
       };
     case "responses":
-      // A compaction that is mere words is text, and comes first.
+      // A compaction's words have their place among what is sealed.
       return {
         ...told,
         notes: isOwn ? facts.notes : facts.notes.filter(({ file }) => file !== ""),
-        text: facts.compactions.map((each) => each.seals.length === 0 ? each.text : "").join("") + text,
-        compactions: facts.compactions.filter(({ seals }) => seals.length > 0).map(({ seals }) => ({
+        compactions: facts.compactions.map(({ text, seals }) => ({
           text: "",
-          seals,
+          seals: text === "" ? seals : [...seals, text],
         })),
       };
     default:

@@ -4,10 +4,13 @@
  */
 
 export type Block =
-  | { kind: "text"; text: string }
+  /** `phase`: of the turn, as responses' messages say it. */
+  | { kind: "text"; text: string; phase?: string }
   | { kind: "refusal"; text: string }
   /** `seal`: messages' signature, responses' encrypted content. Chat has neither. */
   | { kind: "thinking"; text: string; seal?: string }
+  /** Thinking that nobody is shown; chat has no such thing. */
+  | { kind: "redacted"; seal: string }
   /** `args` is raw JSON text. */
   | { kind: "tool"; id: string; name: string; args: string };
 

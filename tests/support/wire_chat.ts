@@ -37,7 +37,7 @@ function* deltas(answer: Said, interleave: boolean): Generator<Json> {
     else if (block.kind === "refusal") yield* pieces(block.text).map((refusal) => ({ refusal }));
     else if (block.kind === "thinking") {
       yield* pieces(block.text).map((reasoning_content) => ({ content: null, reasoning_content }));
-    } else tools.push(toolDeltas(block, tools.length));
+    } else if (block.kind === "tool") tools.push(toolDeltas(block, tools.length));
   }
   if (!interleave) return yield* tools.flat();
   const longest = Math.max(0, ...tools.map((each) => each.length));

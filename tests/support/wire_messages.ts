@@ -32,6 +32,7 @@ function event(type: string, fields: Json): string {
 
 function opened(block: Block): Json {
   if (block.kind === "thinking") return { type: "thinking", thinking: "", signature: "" };
+  if (block.kind === "redacted") return { type: "redacted_thinking", data: block.seal };
   if (block.kind === "tool") {
     return { type: "tool_use", id: block.id, name: block.name, input: {}, caller: { type: "direct" } };
   }
@@ -48,6 +49,7 @@ function deltas(block: Block): Json[] {
   if (block.kind === "tool") {
     return ["", ...pieces(block.args)].map((partial_json) => ({ type: "input_json_delta", partial_json }));
   }
+  if (block.kind === "redacted") return [];
   return pieces(block.text).map((text) => ({ type: "text_delta", text }));
 }
 
@@ -109,5 +111,6 @@ export function messagesBody(answer: Said): Json {
 function whole(block: Block): Json {
   if (block.kind === "thinking") return { type: "thinking", thinking: block.text, signature: block.seal ?? "" };
   if (block.kind === "tool") return { ...opened(block), input: JSON.parse(block.args) };
+  if (block.kind === "redacted") return opened(block);
   return { type: "text", text: block.text, citations: null };
 }

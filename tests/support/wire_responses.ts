@@ -42,6 +42,8 @@ function body(writer: Writer, block: Block, place: Place): void {
       return refusalBody(writer, block.text, place);
     case "thinking":
       return thinkingBody(writer, block.text, place);
+    case "redacted":
+      return;
     case "tool":
       return toolBody(writer, block.args, place);
   }
@@ -87,7 +89,7 @@ function textPart(text: string): Json {
   return { type: "output_text", annotations: [], logprobs: [], text };
 }
 
-const PREFIX = { text: "msg", refusal: "msg", thinking: "rs", tool: "fc" } as const;
+const PREFIX = { text: "msg", refusal: "msg", thinking: "rs", redacted: "rs", tool: "fc" } as const;
 
 function itemId(answer: Said, block: Block, index: number): string {
   return `${PREFIX[block.kind]}_${answer.id}${index}`;
@@ -98,7 +100,14 @@ function item(block: Block, id: string, state: string): Json {
   const done = state !== "in_progress";
   switch (block.kind) {
     case "text":
-      return { id, type: "message", status: state, content: done ? [textPart(block.text)] : [], role: "assistant" };
+      return {
+        id,
+        type: "message",
+        status: state,
+        content: done ? [textPart(block.text)] : [],
+        role: "assistant",
+        ...(block.phase === undefined ? {} : { phase: block.phase }),
+      };
     case "refusal": {
       const part = { type: "refusal", refusal: block.text };
       return { id, type: "message", status: state, content: done ? [part] : [], role: "assistant" };
@@ -110,6 +119,8 @@ function item(block: Block, id: string, state: string): Json {
         ...(block.seal === undefined ? {} : { encrypted_content: done ? block.seal : "" }),
         summary: done && block.text !== "" ? [{ type: "summary_text", text: block.text }] : [],
       };
+    case "redacted":
+      return { id, type: "reasoning", encrypted_content: done ? block.seal : "", summary: [] };
     case "tool":
       return {
         id,

@@ -5,18 +5,10 @@ import { commentFrame, dataFrame } from "../../base/sse.ts";
 import type { Answer, Losses, StreamEncoder } from "../../format.ts";
 import type { Citation, NeutralEvent, Part, ReasoningPart, Stop, ToolCallPart, Usage } from "../../neutral.ts";
 import { answerId, randomId } from "../../translation/ids.ts";
+import { signedBy } from "./call_signature.ts";
 import { encodeAnnotation } from "./citation.ts";
 import { errorFrame } from "./error.ts";
-import {
-  choicePath,
-  detailsMember,
-  encodeTier,
-  ID_PREFIX,
-  loseCitation,
-  losePause,
-  loseUntold,
-  thoughtSignature,
-} from "./response.ts";
+import { choicePath, detailsMember, encodeTier, ID_PREFIX, loseCitation, losePause, loseUntold } from "./response.ts";
 import { encodeStop, refusalText } from "./stop.ts";
 import { encodeUsage } from "./usage.ts";
 
@@ -239,7 +231,7 @@ function* addOpaque(state: State, event: Extract<NeutralEvent, { t: "opaque" }>)
   choice?.reasoning.get(event.i)?.opaque?.push(event.opaque);
   const call = choice?.open.get(event.i);
   if (call === undefined || event.opaque.kind !== "thought_signature") return;
-  const delta = { ...callDelta(call, ""), ...thoughtSignature(event.opaque.value) };
+  const delta = { ...callDelta(call, ""), ...signedBy(event.opaque.value) };
   yield frame(state, event.c, { tool_calls: [delta] });
 }
 

@@ -2,9 +2,10 @@
 import { describe, Fields, type JsonObject } from "../../base/fields.ts";
 import type { Message, Opaque, Part, ReasoningPart, ToolCallPart, ToolResultPart } from "../../neutral.ts";
 import { derivedId } from "../../translation/ids.ts";
+import { signatureOf } from "./call_signature.ts";
 import { decodeContent } from "./parts_decode.ts";
 import { partsOfDetails } from "./reasoning.ts";
-import { defined, memberOf, objectsOf, ownExtra, textOf, unread } from "./wire.ts";
+import { defined, objectsOf, ownExtra, textOf, unread } from "./wire.ts";
 
 export interface Conversation {
   instructions: Part[];
@@ -180,7 +181,7 @@ function callExtra(call: Fields, key: string, inner: JsonObject | undefined): Js
 
 /** Google's own dialect keeps the signature of a thought on the call that it led to. */
 function thoughtSignature(call: Fields): { opaque?: Opaque[] } {
-  const value = textOf(memberOf(memberOf(call.value["extra_content"], "google"), "thought_signature"));
+  const value = signatureOf(call.value);
   if (value === "") return {};
   call.skip("extra_content");
   return { opaque: [{ issuer: "google", kind: "thought_signature", value }] };

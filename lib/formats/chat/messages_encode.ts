@@ -8,6 +8,7 @@ import { callId, shortCallId } from "../../translation/ids.ts";
 import { phasesOf } from "../../translation/leftover.ts";
 import type { Encoding } from "./encoding.ts";
 import { contentOf, encodePart, extraOf, isPlainText, pathOf } from "./parts_encode.ts";
+import { signedBy, signedOrExcused, wantsSignedCalls } from "./call_signature.ts";
 import { detailsOf } from "./reasoning.ts";
 import { toolResultMessages } from "./tool_results_encode.ts";
 
@@ -107,7 +108,9 @@ function assistantMessage(said: Message, encoding: Encoding): JsonObject[] {
       content: content ?? null,
       ...(refusal === "" ? {} : { refusal }),
       ...reasoningMembers(reasoning, message, encoding),
-      ...(calls.length === 0 ? {} : { tool_calls: calls.map((call) => encodeCall(call, encoding)) }),
+      ...(calls.length === 0
+        ? {}
+        : { tool_calls: withSentinel(calls.map((call) => encodeCall(call, encoding)), encoding) }),
     },
     message,
     encoding,
@@ -210,6 +213,11 @@ function encodeCall(part: ToolCallPart, encoding: Encoding): JsonObject {
   return extraOf({ ...call, ...thoughtSignature(part, encoding) }, part.extra, pathOf(part), encoding);
 }
 
+/** Google's models want each step's first call signed; of calls that they didn't make this is said (case 18). */
+function withSentinel(calls: JsonObject[], { target, isOwn }: Encoding): JsonObject[] {
+  return isOwn || !wantsSignedCalls(target) ? calls : signedOrExcused(calls);
+}
+
 function argumentsOf(part: ToolCallPart, { isOwn }: Encoding): string {
   if (part.toolKind === "custom") return customAsArguments(part.arguments);
   return part.arguments.trim() === "" && !isOwn ? "{}" : part.arguments;
@@ -219,7 +227,7 @@ function thoughtSignature(part: ToolCallPart, { isOwn, target, losses }: Encodin
   const signature = part.opaque?.find((opaque) => opaque.kind === "thought_signature");
   if (part.opaque === undefined || part.opaque.length === 0) return {};
   if (signature !== undefined && (isOwn || target.family === signature.issuer)) {
-    return { extra_content: { google: { thought_signature: signature.value } } };
+    return signedBy(signature.value);
   }
   losses.add(`${pathOf(part)}.extra_content`, "the signature belongs to another maker's models");
   return {};

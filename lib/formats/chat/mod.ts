@@ -10,7 +10,7 @@ import { endsSoftly } from "./soft_end.ts";
 import { decodeRequest } from "./request_decode.ts";
 import { encodeRequest } from "./request_encode.ts";
 import { decodeResponse, encodeResponse } from "./response.ts";
-import { stripEnvelopes } from "./strip.ts";
+import { FOREIGN_MARKS, stripEnvelopes } from "./strip.ts";
 
 export const chat: Format = {
   name: "chat",
@@ -21,6 +21,7 @@ export const chat: Format = {
   keyHeader: "authorization",
   dropsReasoning: true,
   signsCalls: true,
+  hasPhases: false,
   keepaliveFrame: KEEPALIVE,
   decodeRequest,
   passedHeaders: (headers, target) => openaiHeaders(headers, target.family),
@@ -33,5 +34,6 @@ export const chat: Format = {
   encodeError: encodeOpenaiError,
   isErrorBody: isOpenaiErrorBody,
   errorFrame,
+  foreignMarks: FOREIGN_MARKS,
   stripEnvelopes,
 };

@@ -3,6 +3,7 @@ import { Buffer } from "node:buffer";
 import { unsupported } from "../../base/failure.ts";
 import type { JsonObject } from "../../base/fields.ts";
 import type { CompactionPart, Extra, MediaPart, NativePart, Part, SearchResultPart, TextPart } from "../../neutral.ts";
+import { summaryText } from "../../translation/compaction.ts";
 import { dataUrl } from "../../translation/media.ts";
 import { withMark } from "./cache_marks.ts";
 import { type Encoding, nameOf } from "./encoding.ts";
@@ -63,7 +64,7 @@ function textPart(part: TextPart, { losses, request }: Encoding): JsonObject {
 function encodeCompaction(part: CompactionPart, encoding: Encoding): JsonObject | undefined {
   if (part.text === undefined || part.text === "") return dropped(part, encoding);
   encoding.losses.add(pathOf(part), "emulated: the compaction's summary goes as text");
-  return text(`Summary of the conversation so far: ${part.text}`);
+  return text(summaryText(part.text));
 }
 
 /** Server tools and their results of another format: what they say in words, if they say anything. */

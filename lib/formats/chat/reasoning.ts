@@ -4,6 +4,7 @@
  */
 import type { JsonObject } from "../../base/fields.ts";
 import type { Issuer, Opaque, ReasoningPart } from "../../neutral.ts";
+import { PHASE_ISSUER } from "../../translation/phases.ts";
 import { textOf } from "./wire.ts";
 
 const ISSUERS: Readonly<Record<string, Issuer>> = {
@@ -30,6 +31,12 @@ function issuerOf(entry: JsonObject, value: string, fallback: Issuer): Issuer {
   return fallback === UNKNOWN ? TELLING.find(([pattern]) => pattern.test(value))?.[1] ?? UNKNOWN : fallback;
 }
 
+/** Who minted what a client's entry holds; undefined where it doesn't tell. */
+export function entryIssuer(entry: JsonObject): Issuer | undefined {
+  const issuer = issuerOf(entry, textOf(entry["signature"]) || textOf(entry["data"]), UNKNOWN);
+  return issuer === UNKNOWN ? undefined : issuer;
+}
+
 function formatOf(issuer: Issuer): string {
   return FORMATS[issuer] ?? issuer;
 }
@@ -48,7 +55,12 @@ export function entrySignature(entry: JsonObject, fallback: Issuer): Opaque | un
   const value = textOf(entry["signature"]);
   if (value === "") return undefined;
   const issuer = issuerOf(entry, value, fallback);
-  return { issuer, kind: issuer === "google" ? "thought_signature" : "signature", value };
+  return { issuer, kind: issuer === "google" ? "thought_signature" : "signature", value, ...idOf(entry) };
+}
+
+function idOf(entry: JsonObject): { id?: string } {
+  const id = textOf(entry["id"]);
+  return id === "" ? {} : { id };
 }
 
 /** An entry's encrypted data. Anthropic's is a thinking block of its own (`redacted`), others belong to the text. */
@@ -56,11 +68,14 @@ export function entryData(entry: JsonObject, fallback: Issuer): Opaque | undefin
   const value = textOf(entry["data"]);
   if (value === "") return undefined;
   const issuer = issuerOf(entry, value, fallback);
-  const id = textOf(entry["id"]);
-  return { issuer, kind: DATA_KINDS[issuer] ?? "encrypted", value, ...(id === "" ? {} : { id }) };
+  return { issuer, kind: DATA_KINDS[issuer] ?? "encrypted", value, ...idOf(entry) };
 }
 
-const DATA_KINDS: Readonly<Record<Issuer, Opaque["kind"]>> = { anthropic: "redacted", google: "thought_signature" };
+const DATA_KINDS: Readonly<Record<Issuer, Opaque["kind"]>> = {
+  anthropic: "redacted",
+  google: "thought_signature",
+  [PHASE_ISSUER]: "phase",
+};
 
 export function redactedPart(opaque: Opaque): ReasoningPart {
   return { kind: "reasoning", form: "redacted", text: "", opaque: [opaque] };
@@ -147,11 +162,13 @@ function isSignature(opaque: Opaque): boolean {
 
 function textEntry(part: ReasoningPart, opaque: Opaque | undefined, signature: Opaque | undefined): JsonObject {
   const isSummary = part.form === "summary" && signature === undefined;
+  // A signed entry's own id alone: the part's may be one that a client's format gave it.
+  const id = signature === undefined ? part.id : signature.id;
   return {
     type: isSummary ? "reasoning.summary" : "reasoning.text",
     [isSummary ? "summary" : "text"]: part.text,
     ...(signature === undefined ? {} : { signature: signature.value }),
-    ...(part.id === undefined ? {} : { id: part.id }),
+    ...(id === undefined ? {} : { id }),
     format: opaque === undefined ? UNKNOWN : formatOf(opaque.issuer),
   };
 }

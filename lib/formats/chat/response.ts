@@ -6,6 +6,7 @@ import type { Candidate, NeutralResponse, Part, ReasoningPart, TextPart, ToolCal
 import { answerId } from "../../translation/ids.ts";
 import { collect } from "../../translation/whole.ts";
 import { failureOfError } from "../../translation/upstream_error.ts";
+import { signedBy } from "./call_signature.ts";
 import { encodeAnnotation } from "./citation.ts";
 import { replayWhole } from "./event_decode.ts";
 import { detailsOf } from "./reasoning.ts";
@@ -147,11 +148,7 @@ function encodeCall(part: ToolCallPart): JsonObject {
     ? { id: part.id, type: "custom", custom: { name: part.name, input: part.arguments } }
     : { id: part.id, type: "function", function: { name: part.name, arguments: part.arguments || "{}" } };
   const signature = part.opaque?.find((opaque) => opaque.kind === "thought_signature");
-  return signature === undefined ? call : { ...call, ...thoughtSignature(signature.value) };
-}
-
-export function thoughtSignature(value: string): JsonObject {
-  return { extra_content: { google: { thought_signature: value } } };
+  return signature === undefined ? call : { ...call, ...signedBy(signature.value) };
 }
 
 function logprobsOf(texts: readonly TextPart[]): JsonObject | null {

@@ -3,6 +3,7 @@ import { isObject, type JsonObject } from "../../base/fields.ts";
 import type { NeutralEvent } from "../../neutral.ts";
 import { randomId } from "../../translation/ids.ts";
 import { isWholeObject } from "./arguments.ts";
+import { signatureOf } from "./call_signature.ts";
 import { beginPart, type CallState, type CandidateState, endText, endWholeCalls } from "./candidate.ts";
 import { memberOf, objectsOf, textOf } from "./wire.ts";
 
@@ -36,7 +37,7 @@ function fragmentOf(entry: JsonObject): Fragment {
     name: textOf(memberOf(body, "name")),
     arguments: argumentsOf(memberOf(body, isCustom ? "input" : "arguments")),
     toolKind: isCustom ? "custom" : "function",
-    signature: textOf(memberOf(memberOf(entry["extra_content"], "google"), "thought_signature")),
+    signature: signatureOf(entry),
   };
 }
 

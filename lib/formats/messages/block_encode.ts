@@ -13,6 +13,7 @@ import type {
   ToolCallPart,
   ToolResultPart,
 } from "../../neutral.ts";
+import { summaryText } from "../../translation/compaction.ts";
 import { argumentsObject, customAsArguments } from "../../translation/arguments.ts";
 import { normalMediaType } from "../../translation/media.ts";
 import { encodeCitation } from "./citation.ts";
@@ -218,7 +219,7 @@ function encodeCompaction(part: CompactionPart, path: string, encoding: Encoding
     return [];
   }
   encoding.losses.add(path, "emulated: the compaction's summary goes as text");
-  return [{ type: "text", text: `Summary of the conversation so far: ${part.text}` }];
+  return [{ type: "text", text: summaryText(part.text) }];
 }
 
 function encodeNative(part: NativePart, path: string, encoding: Encoding): JsonObject[] {

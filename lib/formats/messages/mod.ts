@@ -8,7 +8,7 @@ import { passedHeaders } from "./headers.ts";
 import { decodeRequest } from "./request_decode.ts";
 import { encodeRequest } from "./request_encode.ts";
 import { decodeResponse, encodeResponse } from "./response.ts";
-import { stripEnvelopes } from "./strip.ts";
+import { FOREIGN_MARKS, stripEnvelopes } from "./strip.ts";
 
 export const messages: Format = {
   name: "messages",
@@ -28,6 +28,7 @@ export const messages: Format = {
   keyHeader: "x-api-key",
   dropsReasoning: false,
   signsCalls: false,
+  hasPhases: false,
   keepaliveFrame: PING,
   decodeRequest,
   passedHeaders,
@@ -40,5 +41,6 @@ export const messages: Format = {
   encodeError,
   isErrorBody,
   errorFrame,
+  foreignMarks: FOREIGN_MARKS,
   stripEnvelopes,
 };

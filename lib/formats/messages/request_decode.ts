@@ -38,6 +38,7 @@ export function decodeRequest(body: JsonObject, headers: Headers): Result<Neutra
     ...decodeMetadataAndCache(fields, nested),
     ...decodeThread(fields),
     include: [],
+    compactionReplaces: true,
     stream: fields.boolean("stream") ?? false,
     includeUsage: true,
     ...decodeBetas(fields, headers, reasoning?.mode),

@@ -1,21 +1,22 @@
 /** Signatures and encrypted data between thinking blocks and neutral parts (TRANSLATION.md, 1.3 and 1.4). */
 import type { Issuer, Opaque, ReasoningPart } from "../../neutral.ts";
-import { isEnvelope, openEnvelope, sealEnvelope } from "../../translation/envelope.ts";
+import { isEnvelope, openedOrBroken, sealEnvelope } from "../../translation/envelope.ts";
 import { NATIVE_ISSUER } from "./wire.ts";
 
 type Kind = "signature" | "redacted" | "compaction";
 
-/** What a `signature`, `data` or `encrypted_content` holds. A damaged envelope holds nothing: nobody could read it. */
+/** What a `signature`, `data` or `encrypted_content` holds. A broken envelope holds what nobody can read. */
 export function opaquesOf(value: string | undefined, kind: Kind, issuer: Issuer): Opaque[] {
   if (value === undefined || value === "") return [];
-  return isEnvelope(value) ? openEnvelope(value) ?? [] : [{ issuer, kind, value }];
+  return isEnvelope(value) ? openedOrBroken(value, kind) : [{ issuer, kind, value }];
 }
 
 /** The string that carries `opaques` to a client and back: Anthropic's own value as it is, others in an envelope. */
 export function carrierOf(opaques: readonly Opaque[], kind: Kind): string {
   const [only] = opaques;
   if (only === undefined) return "";
-  const native = opaques.length === 1 && only.issuer === NATIVE_ISSUER && only.kind === kind;
+  // An id beside the value (chat's reasoning_details) has no other place to travel in.
+  const native = opaques.length === 1 && only.issuer === NATIVE_ISSUER && only.kind === kind && only.id === undefined;
   return native ? only.value : sealEnvelope(opaques);
 }
 

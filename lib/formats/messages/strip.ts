@@ -5,29 +5,43 @@
 import { isObject, type JsonObject } from "../../base/fields.ts";
 import type { Losses, Target } from "../../format.ts";
 import type { Opaque } from "../../neutral.ts";
-import { isEnvelope, openEnvelope } from "../../translation/envelope.ts";
+import { openSummary, summaryText } from "../../translation/compaction.ts";
+import { isEnvelope, lossOf, openedOrBroken } from "../../translation/envelope.ts";
+import { NATIVE_ISSUER } from "./wire.ts";
 import { lacksSignedThinking, withoutThinking } from "./thinking.ts";
 
-/** A new body; the members that hold nothing of ours are the same objects. */
+/** Thinking that nobody signed: clients got it from a translated answer, or made it up. */
+export const FOREIGN_MARKS: readonly string[] = ['"signature":""', '"signature": ""'];
+
+/** The members that hold nothing of ours are the same objects, and so is a body of nothing else. */
 export function stripEnvelopes(body: JsonObject, target: Target, losses: Losses): JsonObject {
   if (!Array.isArray(body["messages"])) return body;
   const before = losses.list.length;
-  const messages = body["messages"].flatMap((message: unknown, index) =>
-    stripMessage(message, `messages[${index}]`, target, losses)
+  const messages = changed(
+    body["messages"],
+    (message, index) => stripMessage(message, `messages[${index}]`, target, losses),
   );
+  if (messages === body["messages"]) return body;
   const stripped = { ...body, messages };
   const budget = isObject(body["thinking"]) && body["thinking"]["type"] === "enabled";
   if (!budget || losses.list.length === before || !lacksSignedThinking(messages)) return stripped;
   return withoutThinking(stripped, "thinking", losses);
 }
 
+/** The list with what `change` makes of each entry; the same one where it leaves all as they are. */
+function changed(list: unknown[], change: (entry: unknown, index: number) => unknown[]): unknown[] {
+  const made = list.map(change);
+  return made.every((each, index) => each.length === 1 && each[0] === list[index]) ? list : made.flat();
+}
+
 function stripMessage(message: unknown, path: string, target: Target, losses: Losses): unknown[] {
   if (!isObject(message) || !Array.isArray(message["content"])) return [message];
-  const content = message["content"].flatMap((block: unknown, index) =>
-    stripBlock(block, `${path}.content[${index}]`, target, losses)
+  const content = changed(
+    message["content"],
+    (block, index) => stripBlock(block, `${path}.content[${index}]`, target, losses),
   );
-  if (content.length === 0 && message["content"].length > 0) return [];
-  return [{ ...message, content }];
+  if (content === message["content"]) return [message];
+  return content.length === 0 ? [] : [{ ...message, content }];
 }
 
 /** The member of each block type that clients echo unread. */
@@ -41,12 +55,29 @@ function stripBlock(block: unknown, path: string, target: Target, losses: Losses
   if (!isObject(block) || typeof block["type"] !== "string") return [block];
   const member = CARRIERS[block["type"]];
   const value = member === undefined ? undefined : block[member];
+  if (value === "" && block["type"] === "thinking" && checksSignatures(target)) {
+    losses.add(path, "thinking goes back only to the models that signed it");
+    return [];
+  }
   if (member === undefined || typeof value !== "string" || !isEnvelope(value)) return [block];
-  const native = (openEnvelope(value) ?? []).filter((opaque) => opaque.issuer === target.family);
+  const { text, opaque } = openSummary(openedOrBroken(value, "signature"));
+  const native = opaque.filter(({ issuer }) => issuer === target.family);
   const blocks = native.map((opaque) => unwrapped(block, opaque)).filter((block) => block !== undefined);
   if (blocks.length > 0) return blocks;
-  losses.add(path, "it was made by models of another maker");
-  return [];
+  losses.add(path, lossOf(opaque, "it was made by models of another maker"));
+  return summaryOf(block, text);
+}
+
+/** Anthropic's own models; nobody knows what other servers of this format do with thinking. */
+function checksSignatures({ family, capabilities }: Target): boolean {
+  return family === NATIVE_ISSUER && capabilities.thinking !== "unknown";
+}
+
+/** What a compaction says in words, which any model can read. */
+function summaryOf(block: JsonObject, sealed: string | undefined): JsonObject[] {
+  const text = sealed ?? block["content"];
+  if (block["type"] !== "compaction" || typeof text !== "string" || text.trim() === "") return [];
+  return [{ type: "text", text: summaryText(text) }];
 }
 
 /** The block that the value came in, when it came from this maker. */
@@ -60,6 +91,7 @@ function unwrapped(block: JsonObject, opaque: Opaque): JsonObject | undefined {
       return { ...block, encrypted_content: opaque.value };
     case "encrypted":
     case "thought_signature":
+    case "phase":
       return undefined;
     default:
       return opaque.kind satisfies never;

@@ -4,6 +4,7 @@
  */
 import type { JsonObject } from "../../base/fields.ts";
 import type { CompactionPart, Item, Message, NativePart, Part, ReasoningPart, ToolCallPart } from "../../neutral.ts";
+import { summaryText } from "../../translation/compaction.ts";
 import { callId } from "../../translation/ids.ts";
 import { encodeOutputPart } from "./content_encode.ts";
 import { carryExtra, clientName, type Encoding } from "./encoding.ts";
@@ -183,7 +184,7 @@ function addCompaction(state: State, part: CompactionPart): void {
   }
   if (part.text !== undefined && part.text !== "") {
     encoding.losses.add(part.path ?? "messages", "emulated: the compaction's summary goes as text");
-    const text = `Summary of the conversation so far: ${part.text}`;
+    const text = summaryText(part.text);
     return addText(state, defined({ kind: "text" as const, text, path: part.path }));
   }
   encoding.losses.add(part.path ?? "messages", "this compaction is another maker's");

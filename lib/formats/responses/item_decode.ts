@@ -4,7 +4,8 @@
  */
 import { type Faults, Fields, isObject } from "../../base/fields.ts";
 import type { Item, Opaque, Part, ReasoningPart, ToolCallPart } from "../../neutral.ts";
-import { isEnvelope, openEnvelope } from "../../translation/envelope.ts";
+import { openSummary } from "../../translation/compaction.ts";
+import { isEnvelope, openedOrBroken } from "../../translation/envelope.ts";
 import { decodeContent, decodeTexts } from "./content_decode.ts";
 import { nativeText } from "./native_text.ts";
 import { defined, extraOf, FORMAT } from "./wire.ts";
@@ -87,10 +88,10 @@ function reasoningPart(form: "summary" | "full", pieces: string[], item: Item, p
 /** What stands between two texts of one reasoning item where they become one. */
 export const PIECE_BREAK = "\n\n";
 
-/** `[]` for an envelope that holds nothing (any more): ours, but of use to nobody. */
+/** `[]` for an envelope that holds nothing: ours, but of use to nobody. */
 function decodeOpaque(context: ItemContext, value: unknown, kind: Opaque["kind"]): Opaque[] | undefined {
   if (typeof value !== "string" || value === "") return undefined;
-  if (context.isHistory && isEnvelope(value)) return openEnvelope(value) ?? [];
+  if (context.isHistory && isEnvelope(value)) return openedOrBroken(value, kind);
   return [{ issuer: context.issuer, kind, value }];
 }
 
@@ -130,11 +131,13 @@ function decodeArguments(fields: Fields, key: string): string {
 
 function decodeCompaction(context: ItemContext, fields: Fields): Part {
   fields.skip("type");
-  const opaque = decodeOpaque(context, fields.any("encrypted_content"), "compaction");
+  const sealed = decodeOpaque(context, fields.any("encrypted_content"), "compaction");
+  const { text, opaque } = openSummary(sealed ?? []);
   const id = fields.string("id");
   return defined({
     kind: "compaction" as const,
-    opaque,
+    text,
+    opaque: sealed === undefined ? undefined : opaque,
     item: id === undefined ? undefined : { id },
     path: fields.path,
     extra: extraOf(fields.rest()),

@@ -9,7 +9,7 @@ import { KEEPALIVE, openEncoder } from "./event_encode.ts";
 import { decodeRequest } from "./request_decode.ts";
 import { encodeRequest } from "./request_encode.ts";
 import { decodeResponse, encodeResponse } from "./response.ts";
-import { stripEnvelopes } from "./strip.ts";
+import { FOREIGN_MARKS, stripEnvelopes } from "./strip.ts";
 import { FORMAT } from "./wire.ts";
 
 export const responses: Format = {
@@ -29,6 +29,7 @@ export const responses: Format = {
   keyHeader: "authorization",
   dropsReasoning: false,
   signsCalls: false,
+  hasPhases: true,
   keepaliveFrame: KEEPALIVE,
   decodeRequest,
   passedHeaders: (headers, target) => openaiHeaders(headers, target.family),
@@ -41,5 +42,6 @@ export const responses: Format = {
   encodeError: encodeOpenaiError,
   isErrorBody: isOpenaiErrorBody,
   errorFrame: (failure) => errorEvent(failure, 0),
+  foreignMarks: FOREIGN_MARKS,
   stripEnvelopes,
 };

@@ -2,8 +2,9 @@
 import type { JsonObject } from "../../base/fields.ts";
 import type { Losses } from "../../format.ts";
 import type { Citation, Item, NativePart, Opaque, ReasoningPart, ToolCallPart } from "../../neutral.ts";
+import { sealSummary } from "../../translation/compaction.ts";
 import { sealEnvelope } from "../../translation/envelope.ts";
-import { randomId } from "../../translation/ids.ts";
+import { ownItemId } from "../../translation/ids.ts";
 import { shiftCitation } from "./content_decode.ts";
 import { encodeCitation } from "./content_encode.ts";
 import { defined, ownFields } from "./wire.ts";
@@ -13,7 +14,7 @@ export type ItemStatus = "in_progress" | "completed" | "incomplete";
 /** The id that an item had upstream, where it is one of this format's and not yet taken, else a new one. */
 export function itemId(prefix: string, wanted: string | undefined, output: readonly JsonObject[]): string {
   const isFree = wanted?.startsWith(prefix) === true && !output.some((item) => item["id"] === wanted);
-  return isFree ? wanted : randomId(prefix);
+  return isFree ? wanted : ownItemId(prefix);
 }
 
 export function messageItem(
@@ -120,11 +121,12 @@ export function wholeArguments(part: ToolCallPart, text: string): string {
   return part.toolKind === "function" && text.trim() === "" ? `${text}{}` : text;
 }
 
-export function compactionItem(id: string, opaques: readonly Opaque[]): JsonObject {
-  return { id, type: "compaction", encrypted_content: encryptedContent(opaques) };
+/** Its text goes along sealed: the format has no place for it, and models of other makers can read nothing else. */
+export function compactionItem(id: string, text: string | undefined, opaques: readonly Opaque[]): JsonObject {
+  return { id, type: "compaction", encrypted_content: encryptedContent(sealSummary(text, opaques)) };
 }
 
 /** A built-in item of this format, whole. Accumulators refuse an item without an id. */
 export function nativeItem(part: NativePart): JsonObject {
-  return typeof part.value["id"] === "string" ? part.value : { id: randomId("item_"), ...part.value };
+  return typeof part.value["id"] === "string" ? part.value : { id: ownItemId("item_"), ...part.value };
 }

@@ -4,7 +4,7 @@
  */
 import type { JsonObject } from "../../base/fields.ts";
 import type { Citation, NativePart, Opaque, Part, ReasoningPart, ToolCallPart } from "../../neutral.ts";
-import { randomId } from "../../translation/ids.ts";
+import { ownItemId } from "../../translation/ids.ts";
 import { clientCallItem } from "./client_tools.ts";
 import { addWhole, beginItem, frame, type FrameState, type OpenPart, type OpenReasoning } from "./item_frames.ts";
 import {
@@ -207,17 +207,15 @@ export function* endPart(state: FrameState): Generator<string> {
   state.part = undefined;
 }
 
-/** Only an opaque value makes an item of it: what is in words alone is text. */
 function* endCompaction(state: FrameState, open: OpenPart): Generator<string> {
   const { text, opaques, part } = open;
   open.text = "";
-  if (opaques.length === 0) return yield* addWords(state, open, text);
-  yield* addWhole(state, compactionItem(itemId("cmp_", part.item?.id, state.output), opaques));
+  yield* addWhole(state, compactionItem(itemId("cmp_", part.item?.id, state.output), text, opaques));
 }
 
 /** Its item holds the arguments as an object, and so can't be told before they are whole. */
 function* endClientCall(state: FrameState, open: OpenPart, part: ToolCallPart): Generator<string> {
-  const item = clientCallItem(part, open.text, randomId);
+  const item = clientCallItem(part, open.text, ownItemId);
   if (item !== undefined) return yield* addWhole(state, item);
   const { text } = open;
   open.text = "";

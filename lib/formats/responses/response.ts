@@ -3,7 +3,7 @@ import { fail, type Failure, protocolFault, type Result, success } from "../../b
 import { Faults, isObject, type JsonObject } from "../../base/fields.ts";
 import type { Answer, Target } from "../../format.ts";
 import type { Item, NeutralResponse, Part, ReasoningPart, Stop, TextPart } from "../../neutral.ts";
-import { answerId, randomId } from "../../translation/ids.ts";
+import { answerId, ownItemId } from "../../translation/ids.ts";
 import { clientCallItem, clientToolsOf } from "./client_tools.ts";
 import { failureOfError } from "../../translation/upstream_error.ts";
 import { countFromStart } from "./content_decode.ts";
@@ -176,14 +176,16 @@ function addPart(state: OutputState, part: Part, rest: readonly Part[]): void {
     case "reasoning":
       return addReasoning(state, ofOneItem(part, rest));
     case "tool_call": {
-      const client = state.clientTools.has(part.name) ? clientCallItem(part, part.arguments, randomId) : undefined;
+      const client = state.clientTools.has(part.name) ? clientCallItem(part, part.arguments, ownItemId) : undefined;
       if (client !== undefined) return addItem(state, client);
       const id = itemId(callPrefix(part), part.itemId, state.items);
       return addItem(state, callItem(id, "completed", part, wholeArguments(part, part.arguments)));
     }
     case "compaction":
-      if (part.opaque === undefined) return addWords(state, part.text);
-      return addItem(state, compactionItem(itemId("cmp_", part.item?.id, state.items), part.opaque));
+      return addItem(
+        state,
+        compactionItem(itemId("cmp_", part.item?.id, state.items), part.text, part.opaque ?? []),
+      );
     case "native":
       if (part.format === FORMAT && part.item === undefined) return addItem(state, nativeItem(part));
       return addWords(state, part.text);

@@ -4,11 +4,17 @@
  */
 import { isObject, type JsonObject } from "../../base/fields.ts";
 import type { Losses, Target } from "../../format.ts";
-import { isEnvelope, openEnvelope } from "../../translation/envelope.ts";
+import type { Opaque } from "../../neutral.ts";
+import { openSummary, summaryText } from "../../translation/compaction.ts";
+import { isEnvelope, lossOf, openedOrBroken } from "../../translation/envelope.ts";
+import { isOwnItemId, OWN_ITEM_MARK } from "../../translation/ids.ts";
 
-/** The body with `input` mended; losses name each item that was left out. */
+/** What says, beside an envelope, that a body may hold items of ours. */
+export const FOREIGN_MARKS: readonly string[] = [OWN_ITEM_MARK];
+
+/** The body with `input` mended, the same object where nothing is ours; losses name each item that was left out. */
 export function stripEnvelopes(body: JsonObject, target: Target, losses: Losses): JsonObject {
-  if (!Array.isArray(body["input"])) return body;
+  if (!Array.isArray(body["input"]) || !body["input"].some(isOurs)) return body;
   const input: unknown[] = [];
   // Calls go by their own ids only beside the reasoning that they were made with.
   let isStripped = false;
@@ -16,16 +22,19 @@ export function stripEnvelopes(body: JsonObject, target: Target, losses: Losses)
     if (!isObject(item)) {
       input.push(item);
     } else if (isSealed(item)) {
-      const own = unsealed(item, target);
-      if (own === undefined) losses.add(`input[${index}]`, "it holds another maker's opaque values");
-      else input.push(own);
-      isStripped ||= own === undefined;
+      const kept = unsealed(item, target, `input[${index}]`, losses);
+      if (kept !== undefined) input.push(kept);
+      isStripped ||= item["type"] === "reasoning" && kept === undefined;
     } else {
       if (!isModelItem(item)) isStripped = false;
-      input.push(isStripped ? withoutCallId(item) : item);
+      input.push((isStripped && isCall(item)) || isOwnItemId(item["id"]) ? withoutId(item) : item);
     }
   }
   return { ...body, input };
+}
+
+function isOurs(item: unknown): boolean {
+  return isObject(item) && (isSealed(item) || isOwnItemId(item["id"]));
 }
 
 function isSealed(item: JsonObject): boolean {
@@ -33,14 +42,27 @@ function isSealed(item: JsonObject): boolean {
   return typeof value === "string" && isEnvelope(value);
 }
 
-/** The item with its maker's own value where that is the target's; its id was ours. */
-function unsealed(item: JsonObject, target: Target): JsonObject | undefined {
+/** The item with its maker's own value where that is the target's, without the id that was ours. */
+function unsealed(item: JsonObject, target: Target, path: string, losses: Losses): JsonObject | undefined {
   const kind = item["type"] === "compaction" ? "compaction" : "encrypted";
-  const opaques = openEnvelope(String(item["encrypted_content"])) ?? [];
-  const own = opaques.find((opaque) => opaque.issuer === target.family && opaque.kind === kind);
-  if (own === undefined) return undefined;
-  const { id: _, ...rest } = item;
-  return { ...rest, encrypted_content: own.value };
+  const { text, opaque } = openSummary(openedOrBroken(String(item["encrypted_content"]), kind));
+  const own = opaque.find((each) => each.issuer === target.family && each.kind === kind);
+  if (own !== undefined) {
+    return { ...withoutId(item), encrypted_content: own.value };
+  }
+  losses.add(path, reasonOf(opaque, text));
+  return text === undefined ? undefined : summaryMessage(text);
+}
+
+function reasonOf(opaque: readonly Opaque[], text: string | undefined): string {
+  return text === undefined
+    ? lossOf(opaque, "it holds another maker's opaque values")
+    : "emulated: the compaction's summary goes as text";
+}
+
+function summaryMessage(summary: string): JsonObject {
+  const content = [{ type: "output_text", text: summaryText(summary), annotations: [] }];
+  return { type: "message", role: "assistant", content };
 }
 
 function isModelItem(item: JsonObject): boolean {
@@ -51,8 +73,6 @@ function isCall(item: JsonObject): boolean {
   return item["type"] === "function_call" || item["type"] === "custom_tool_call";
 }
 
-function withoutCallId(item: JsonObject): JsonObject {
-  if (!isCall(item)) return item;
-  const { id: _, ...rest } = item;
-  return rest;
+function withoutId({ id: _, ...item }: JsonObject): JsonObject {
+  return item;
 }

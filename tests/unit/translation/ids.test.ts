@@ -1,6 +1,14 @@
 import { describe, test } from "bun:test";
 import assert from "node:assert/strict";
-import { answerId, callId, derivedId, randomId, shortCallId } from "../../../lib/translation/ids.ts";
+import {
+  answerId,
+  callId,
+  derivedId,
+  isOwnItemId,
+  ownItemId,
+  randomId,
+  shortCallId,
+} from "../../../lib/translation/ids.ts";
 
 describe("ids", () => {
   test("a derived id is the same for the same seed alone", () => {
@@ -34,4 +42,10 @@ describe("ids", () => {
     assert.match(shortCallId("call_1"), /^[0-9A-Za-z]{9}$/);
     assert.equal(shortCallId("call_1"), shortCallId("call_1"));
   });
+});
+
+test("an item's id that the gateway made is known again, those of makers are not", () => {
+  assert.match(ownItemId("msg_"), /^msg_[0-9A-Za-z]{24}$/);
+  assert.equal(isOwnItemId(ownItemId("fc_")), true);
+  for (const id of ["msg_68a0b1c2d3e4f5", "rs_gw1", randomId("msg_"), undefined]) assert.equal(isOwnItemId(id), false);
 });

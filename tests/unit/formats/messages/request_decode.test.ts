@@ -222,7 +222,8 @@ describe("messages request decode: blocks", () => {
     const opaque = { issuer: "openai", kind: "encrypted" as const, value: "enc", id: "rs_1" };
     const sealed = sealEnvelope([opaque]);
     assert.deepEqual(thinking(sealed), { kind: "reasoning", text: "Hm", form: "summary", opaque: [opaque], path });
-    assert.equal(thinking(`${sealed.slice(0, -1)}!`).opaque, undefined);
+    const nobodys = { issuer: "", kind: "signature", value: "" };
+    assert.deepEqual(thinking(`${sealed.slice(0, -1)}!`).opaque, [nobodys]);
     assert.deepEqual(thinking(""), { kind: "reasoning", text: "Hm", form: "full", path });
   });
 

@@ -136,9 +136,10 @@ describe("responses decodeRequest: what the model wrote under seal", () => {
     assert.deepEqual(opaqueOf({ encrypted_content: sealEnvelope([opaque]) }), [opaque]);
   });
 
-  test("a broken envelope gives nothing, and is no native value", () => {
+  test("a broken envelope gives what goes nowhere, and is no native value", () => {
     const sealed = sealEnvelope([{ issuer: "anthropic", kind: "signature", value: "sig" }]);
-    assert.deepEqual(opaqueOf({ encrypted_content: sealed.slice(0, -3) }), []);
+    const nobodys = [{ issuer: "", kind: "encrypted", value: "" }];
+    assert.deepEqual(opaqueOf({ encrypted_content: sealed.slice(0, -3) }), nobodys);
   });
 
   test("without a value there is none", () => {

@@ -8,7 +8,7 @@ import { describe, isObject } from "./base/fields.ts";
 import { LOG_LEVELS, type LogLevel } from "./base/log.ts";
 import { nearest } from "./base/nearest.ts";
 import { Secret } from "./base/secret.ts";
-import { type Flag, FLAGS } from "./format.ts";
+import { type Api, type Flag, FLAGS } from "./format.ts";
 import { FORMAT_NAMES, type FormatName } from "./neutral.ts";
 import { FAMILY_OF_FORMAT, MOCK_URL, type Preset, PRESETS } from "./providers.ts";
 
@@ -22,6 +22,8 @@ export interface Provider {
   formats: readonly FormatName[];
   family: string;
   flags: ReadonlySet<Flag>;
+  /** What it serves beside its formats. */
+  apis: ReadonlySet<Api>;
   apiKey?: Secret;
   /** The environment variable that would hold the key, where there is none yet: the provider waits for it. */
   waitsFor?: string;
@@ -82,6 +84,7 @@ const ProviderSchema = z.strictObject({
   api_key: z.string().optional().describe("Usually ${VARIABLE}; a preset reads its own variable"),
   headers: z.record(z.string(), z.string()).default({}).describe("Sent with every request to it"),
   family: z.string().min(1).optional().describe("Whose models it serves, for signed thinking: anthropic, openai…"),
+  completions: z.boolean().optional().describe("It has /completions itself; else that is made from its chat"),
   flags: z.array(z.enum(FLAGS)).default([]).describe("Quirks of its dialect (docs/ARCHITECTURE.md)"),
 });
 
@@ -290,11 +293,19 @@ function buildProvider(
     formats: [...new Set(formats)],
     family: raw.family ?? preset?.family ?? FAMILY_OF_FORMAT[first],
     flags: new Set([...(preset?.flags ?? []), ...raw.flags]),
+    apis: apisOf(formats, raw.completions ?? preset?.completions ?? false),
     ...(key === undefined || key === "" ? {} : { apiKey: new Secret(key) }),
     ...(variable !== undefined && (key === undefined || key === "") ? { waitsFor: variable } : {}),
     headers: Object.fromEntries(Object.entries(raw.headers).map(([header, value]) => [header.toLowerCase(), value])),
     isMock: baseUrl === MOCK_URL,
   };
+}
+
+/** Who speaks one of OpenAI's formats is taken to have embeddings: what it has none of it says itself. */
+function apisOf(formats: readonly FormatName[], hasCompletions: boolean): ReadonlySet<Api> {
+  const apis = new Set<Api>(hasCompletions ? ["completions"] : []);
+  if (formats.some((format) => FAMILY_OF_FORMAT[format] === FAMILY_OF_FORMAT.chat)) apis.add("embeddings");
+  return apis;
 }
 
 function isHttpUrl(text: string): boolean {

@@ -114,8 +114,13 @@ export interface ErrorAnswer {
   body: JsonObject;
 }
 
+/** APIs of OpenAI's family beside the three formats, which a provider may have or not. */
+export type Api = "completions" | "embeddings";
+
 export interface Format {
   readonly name: FormatName;
+  /** The API of its own that a provider must have for bytes to pass; absent: that of its name. */
+  readonly api?: Api;
   /** What follows the provider's `base_url`: `/chat/completions`. */
   readonly path: string;
   /** Whether its streams allow one open part at a time, so that its encoder must be fed by the sequencer. */
@@ -168,4 +173,12 @@ export interface Format {
    * 1.4) must not reach a real provider: called only when the bytes hold an envelope's prefix. Returns the mended body.
    */
   stripEnvelopes(body: JsonObject, target: Target, losses: Losses): JsonObject;
+
+  /** A whole answer that passes as bytes, mended where its upstream did not answer as it was asked. */
+  mendAnswer?(answer: Uint8Array<ArrayBuffer>, request: Uint8Array): Uint8Array<ArrayBuffer>;
+}
+
+/** What the log and the counters call it. */
+export function apiName({ name, api }: Format): string {
+  return api ?? name;
 }

@@ -96,7 +96,8 @@ class Trip {
     if (!bytes.ok) return { upstream, failure: bytes.failure };
     if (!looksLikeJson(bytes.value)) return { upstream, failure: this.#notJson() };
     const failure = this.#errorWithin(upstream, bytes.value);
-    return failure === undefined ? { upstream, body: bytes.value } : { upstream, failure };
+    if (failure !== undefined) return { upstream, failure };
+    return { upstream, body: plan.format.mendAnswer?.(bytes.value, call.bytes) ?? bytes.value };
   }
 
   /** Through the neutral form, with the client's names for its tools. */

@@ -3,7 +3,7 @@ import { servedModels } from "../admin.ts";
 import { countTokens } from "../count.ts";
 import { type Entry, type Exchange, type Handled, type Handler, idHeaders, readCall, refuse } from "../exchange.ts";
 import { explain } from "../explain.ts";
-import type { Format } from "../format.ts";
+import { apiName, type Format } from "../format.ts";
 import { FORMATS } from "../formats/mod.ts";
 import type { Call } from "../plan.ts";
 import { relay } from "../relay.ts";
@@ -38,10 +38,10 @@ async function ask(exchange: Exchange, client: Format, by: Ask): Promise<Handled
 /** Only what the log needs of a call is kept: a stream lives long, and its request may be large. */
 export function handled(call: Call, route: Route, { response, format, losses, done }: Relayed): Handled {
   const entry: Entry = {
-    client: call.client.name,
+    client: apiName(call.client),
     model: call.model,
     provider: route.provider.name,
-    upstream: format.name,
+    upstream: apiName(format),
     stream: call.stream,
     status: response.status,
     losses,

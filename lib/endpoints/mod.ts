@@ -1,6 +1,6 @@
 /** Everything that is served, a line each; the first pattern that fits wins. */
 import type { Endpoint } from "../exchange.ts";
-import { FORMATS } from "../formats/mod.ts";
+import { APIS, FORMATS } from "../formats/mod.ts";
 import { answerIn, countMessages } from "./inference.ts";
 import { tellHealth, tellMetrics, tellModel, tellModels, welcome } from "./status.ts";
 import { refuseWebSocket } from "./websocket.ts";
@@ -17,6 +17,8 @@ export const ENDPOINTS: readonly Endpoint[] = [
   { method: "POST", pattern: "/messages/count_tokens", handle: countMessages },
   { method: "POST", pattern: "/responses",             handle: answerIn(FORMATS.responses) },
   { method: "GET",  pattern: "/responses",             handle: refuseWebSocket },
+  { method: "POST", pattern: "/completions",           handle: answerIn(APIS.completions) },
+  { method: "POST", pattern: "/embeddings",            handle: answerIn(APIS.embeddings) },
 ];
 
 /** The endpoints at a path, of all methods, with what their pattern's variables stand for. */

@@ -114,8 +114,23 @@ export interface ErrorAnswer {
   body: JsonObject;
 }
 
-/** APIs of OpenAI's family beside the three formats, which a provider may have or not. */
-export type Api = "completions" | "embeddings";
+/** APIs beside the three formats whose requests and answers always pass as bytes. */
+export const BYTE_APIS = [
+  "images",
+  "audio",
+  "files",
+  "uploads",
+  "batches",
+  "message_batches",
+  "moderations",
+  "rerank",
+  "vector_stores",
+  "fine_tuning",
+] as const;
+export type ByteApi = (typeof BYTE_APIS)[number];
+
+/** APIs of OpenAI's family that a provider may have or not, and those. */
+export type Api = "completions" | "embeddings" | ByteApi;
 
 export interface Format {
   readonly name: FormatName;

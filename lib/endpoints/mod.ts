@@ -1,6 +1,7 @@
 /** Everything that is served, a line each; the first pattern that fits wins. */
 import type { Endpoint } from "../exchange.ts";
 import { APIS, FORMATS } from "../formats/mod.ts";
+import { bytesAt } from "./bytes.ts";
 import { answerIn, countMessages } from "./inference.ts";
 import { tellHealth, tellMetrics, tellModel, tellModels, welcome } from "./status.ts";
 import { refuseWebSocket } from "./websocket.ts";
@@ -19,6 +20,16 @@ export const ENDPOINTS: readonly Endpoint[] = [
   { method: "GET",  pattern: "/responses",             handle: refuseWebSocket },
   { method: "POST", pattern: "/completions",           handle: answerIn(APIS.completions) },
   { method: "POST", pattern: "/embeddings",            handle: answerIn(APIS.embeddings) },
+  ...bytesAt("images",          "/images/*"),
+  ...bytesAt("audio",           "/audio/*"),
+  ...bytesAt("files",           "/files", "/files/*"),
+  ...bytesAt("uploads",         "/uploads", "/uploads/*"),
+  ...bytesAt("batches",         "/batches", "/batches/*"),
+  ...bytesAt("message_batches", "/messages/batches", "/messages/batches/*"),
+  ...bytesAt("moderations",     "/moderations"),
+  ...bytesAt("rerank",          "/rerank"),
+  ...bytesAt("vector_stores",   "/vector_stores", "/vector_stores/*"),
+  ...bytesAt("fine_tuning",     "/fine_tuning/*"),
 ];
 
 /** The endpoints at a path, of all methods, with what their pattern's variables stand for. */

@@ -1,5 +1,5 @@
 /** The registry: every wire format, by its name. */
-import type { Api, Format } from "../format.ts";
+import type { Format } from "../format.ts";
 import type { FormatName } from "../neutral.ts";
 import { completions } from "./chat/completions.ts";
 import { embeddings } from "./chat/embeddings.ts";
@@ -10,4 +10,4 @@ import { responses } from "./responses/mod.ts";
 export const FORMATS: Readonly<Record<FormatName, Format>> = { chat, messages, responses };
 
 /** What only clients speak: their bytes pass to a provider that has the API, else they are translated as the others are. */
-export const APIS: Readonly<Record<Api, Format>> = { completions, embeddings };
+export const APIS = { completions, embeddings } as const;

@@ -504,6 +504,16 @@ describe("uploads stream", () => {
       }));
   }
 
+  test("an upstream that refuses before it has read is heard at once", () =>
+    withReceiver(async (receiver) => {
+      receiver.refuse(413);
+      const client = byHand({ "content-type": TYPE, "content-length": String(64 * MB) });
+      await client.write(HEAD);
+      await client.write(piece);
+      assert.match(await client.answered, /HTTP\/1\.1 413 [\s\S]*refused at sight/);
+      client.leave();
+    }));
+
   test("max_upload_mb counts what comes, whatever was announced", () =>
     withReceiver(async (receiver) => {
       const client = byHand({ "content-type": TYPE, "transfer-encoding": "chunked" });
@@ -533,6 +543,16 @@ describe("uploads stream", () => {
       assert.match(await client.answered, /HTTP\/1\.1 504 [\s\S]*sent nothing of its body/);
       assert.equal((await receiver.over).whole, false);
     }, "timeouts: { idle_ms: 300 }"));
+});
+
+test("the counters know each API by its name", async () => {
+  openaiUpstream.answer(json({}));
+  await (await fetch(`${gateway.url}/v1/vector_stores`)).text();
+  const told = await (await fetch(`${gateway.url}/metrics`)).text();
+  assert.match(
+    told,
+    /requests_total\{client="vector_stores",upstream="vector_stores",provider="openai",status="200"\} \d/,
+  );
 });
 
 describe("answers stream", () => {

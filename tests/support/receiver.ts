@@ -14,6 +14,8 @@ export interface Receiver {
   over: Promise<{ whole: boolean; sha256: string }>;
   /** Stops and goes on reading. */
   hold(isHeld: boolean): void;
+  /** Answers the next request with this status before it has read anything of its body. */
+  refuse(status: number): void;
   stop(): Promise<void>;
 }
 
@@ -21,12 +23,18 @@ export async function startReceiver(): Promise<Receiver> {
   let received = 0;
   let headers: Record<string, unknown> = {};
   let held: Promise<void> | undefined;
+  let refused: number | undefined;
   let release = (): void => {};
   let begin = (): void => {};
   let end = (_outcome: { whole: boolean; sha256: string }): void => {};
   const begun = new Promise<void>((resolve) => begin = resolve);
   const over = new Promise<{ whole: boolean; sha256: string }>((resolve) => end = resolve);
   const server = createServer((request, response) => {
+    if (refused !== undefined) {
+      response.writeHead(refused, { "content-type": "application/json" });
+      response.end(JSON.stringify({ error: { message: "refused at sight", type: "x", param: null, code: null } }));
+      return;
+    }
     received = 0;
     headers = request.headers;
     void take(request, response).catch(() => end({ whole: false, sha256: "" }));
@@ -55,6 +63,7 @@ export async function startReceiver(): Promise<Receiver> {
       if (isHeld) held = new Promise((resolve) => release = resolve);
       else release();
     },
+    refuse: (status) => refused = status,
     stop: async () => {
       release();
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));

@@ -202,7 +202,7 @@ async function serveMock(options: Options): Promise<void> {
   const server = await listen(options.host ?? address.host, options.port ?? address.port, mockFetch);
   if (server === undefined) return;
   stopOnSignals(server, createLog("error"));
-  print(`Mock upstream at ${server.url}/v1 (chat/completions, messages, responses)\n`);
+  print(`Mock upstream at ${server.url}/v1 (chat/completions, messages, responses, embeddings)\n`);
 }
 
 async function listen(hostname: string, port: number, handle: (request: Request) => Promise<Response>) {

@@ -8,7 +8,7 @@ import { describe, isObject } from "./base/fields.ts";
 import { LOG_LEVELS, type LogLevel } from "./base/log.ts";
 import { nearest } from "./base/nearest.ts";
 import { Secret } from "./base/secret.ts";
-import { type Flag, FLAGS } from "./format.ts";
+import { type Api, type Flag, FLAGS } from "./format.ts";
 import { FORMAT_NAMES, type FormatName } from "./neutral.ts";
 import { FAMILY_OF_FORMAT, MOCK_URL, type Preset, PRESETS } from "./providers.ts";
 
@@ -22,6 +22,8 @@ export interface Provider {
   formats: readonly FormatName[];
   family: string;
   flags: ReadonlySet<Flag>;
+  /** What it serves beside its formats. */
+  apis: ReadonlySet<Api>;
   apiKey?: Secret;
   /** The environment variable that would hold the key, where there is none yet: the provider waits for it. */
   waitsFor?: string;
@@ -54,9 +56,14 @@ export interface Config {
   providers: ReadonlyMap<string, Provider>;
   models: readonly ModelRule[];
   modelsOnly: boolean;
+  /** Who gets what names no model, in the shape of OpenAI's APIs; and in that of Anthropic's. */
+  defaultProvider: Provider | undefined;
+  defaultMessagesProvider: Provider | undefined;
   reportUpstreamModel: boolean;
   exposeUpstreamAuth: boolean;
   maxBodyBytes: number;
+  /** Of bodies that pass without being held: files and forms. */
+  maxUploadBytes: number;
   timeouts: Timeouts;
   logLevel: LogLevel;
 }
@@ -82,6 +89,7 @@ const ProviderSchema = z.strictObject({
   api_key: z.string().optional().describe("Usually ${VARIABLE}; a preset reads its own variable"),
   headers: z.record(z.string(), z.string()).default({}).describe("Sent with every request to it"),
   family: z.string().min(1).optional().describe("Whose models it serves, for signed thinking: anthropic, openai…"),
+  completions: z.boolean().optional().describe("It has /completions itself; else that is made from its chat"),
   flags: z.array(z.enum(FLAGS)).default([]).describe("Quirks of its dialect (docs/ARCHITECTURE.md)"),
 });
 
@@ -106,7 +114,13 @@ export const ConfigSchema = z.strictObject({
   models_only: z.boolean().default(false).describe("Serve only the names under `models`, not provider/model"),
   report_upstream_model: z.boolean().default(false).describe("Answers name the upstream's model, not the client's"),
   expose_upstream_auth: z.boolean().default(false).describe("An upstream's 401 reaches clients as 401, not 502"),
+  default_provider: z.string().optional()
+    .describe("Who serves images, audio, files, batches… of requests that name no model"),
+  default_messages_provider: z.string().optional()
+    .describe("The same for Anthropic's clients (default: the first provider that lists messages)"),
   max_body_mb: z.number().positive().max(1024).default(32).describe("The largest request body, in MiB"),
+  max_upload_mb: z.number().positive().max(1024 * 1024).default(512)
+    .describe("The largest file or form that passes through without being held, in MiB"),
   timeouts: TimeoutsSchema.prefault({}),
   log: z.enum(LOG_LEVELS).default("info").describe("info has a line per request"),
 });
@@ -229,6 +243,7 @@ function build(
     if (provider !== undefined) providers.set(name, provider);
   }
   const models = raw.models.map((entry, index) => buildRule(entry, index, raw, report));
+  const defaults = buildDefaults(raw, providers, report);
   if (address === undefined) return undefined;
   return {
     file,
@@ -236,9 +251,11 @@ function build(
     providers,
     models: models.filter((rule) => rule !== undefined),
     modelsOnly: raw.models_only,
+    ...defaults,
     reportUpstreamModel: raw.report_upstream_model,
     exposeUpstreamAuth: raw.expose_upstream_auth,
     maxBodyBytes: Math.floor(raw.max_body_mb * 1024 * 1024),
+    maxUploadBytes: Math.floor(raw.max_upload_mb * 1024 * 1024),
     timeouts: {
       firstByteMs: raw.timeouts.first_byte_ms,
       idleMs: raw.timeouts.idle_ms,
@@ -290,11 +307,19 @@ function buildProvider(
     formats: [...new Set(formats)],
     family: raw.family ?? preset?.family ?? FAMILY_OF_FORMAT[first],
     flags: new Set([...(preset?.flags ?? []), ...raw.flags]),
+    apis: apisOf(formats, raw.completions ?? preset?.completions ?? false),
     ...(key === undefined || key === "" ? {} : { apiKey: new Secret(key) }),
     ...(variable !== undefined && (key === undefined || key === "") ? { waitsFor: variable } : {}),
     headers: Object.fromEntries(Object.entries(raw.headers).map(([header, value]) => [header.toLowerCase(), value])),
     isMock: baseUrl === MOCK_URL,
   };
+}
+
+/** Who speaks one of OpenAI's formats is taken to have embeddings: what it has none of it says itself. */
+function apisOf(formats: readonly FormatName[], hasCompletions: boolean): ReadonlySet<Api> {
+  const apis = new Set<Api>(hasCompletions ? ["completions"] : []);
+  if (formats.some((format) => FAMILY_OF_FORMAT[format] === FAMILY_OF_FORMAT.chat)) apis.add("embeddings");
+  return apis;
 }
 
 function isHttpUrl(text: string): boolean {
@@ -318,11 +343,7 @@ function buildRule(
     return undefined;
   }
   if (!Object.hasOwn(config.providers, provider)) {
-    const hint = nearest(provider, Object.keys(config.providers))[0];
-    report(
-      at("target"),
-      `No provider "${provider}"${hint === undefined ? "; name it under providers" : `; did you mean "${hint}"?`}`,
-    );
+    report(at("target"), noProvider(provider, config));
     return undefined;
   }
   const stars = raw.name.split("*").length - 1;
@@ -332,6 +353,32 @@ function buildRule(
     report(at("name"), `The name ${describe(raw.name)} stands here twice: this one would never be reached`);
   }
   return { name: raw.name, provider, model, onLoss: raw.on_loss };
+}
+
+function noProvider(name: string, { providers }: RawConfig): string {
+  const hint = nearest(name, Object.keys(providers))[0];
+  return `No provider "${name}"${hint === undefined ? "; name it under providers" : `; did you mean "${hint}"?`}`;
+}
+
+type Defaults = Pick<Config, "defaultProvider" | "defaultMessagesProvider">;
+
+function buildDefaults(raw: RawConfig, providers: ReadonlyMap<string, Provider>, report: Report): Defaults {
+  const named = (key: "default_provider" | "default_messages_provider", formats: readonly FormatName[]) => {
+    const name = raw[key];
+    if (name === undefined) return undefined;
+    const provider = providers.get(name);
+    if (!Object.hasOwn(raw.providers, name)) report([key], noProvider(name, raw));
+    else if (provider !== undefined && !provider.formats.some((format) => formats.includes(format))) {
+      report([key], `Provider "${name}" speaks ${provider.formats.join(", ")}; expected one with ${list(formats)}`);
+    }
+    return provider;
+  };
+  const all = [...providers.values()];
+  return {
+    defaultProvider: named("default_provider", ["chat", "responses"]),
+    defaultMessagesProvider: named("default_messages_provider", ["messages"]) ??
+      all.find(({ formats, isMock }) => formats.includes("messages") && !isMock),
+  };
 }
 
 type ZodIssue = z.core.$ZodIssue;

@@ -63,7 +63,7 @@ export type Handler = (exchange: Exchange) => Handled | Promise<Handled>;
 
 /** `pattern`: `/responses/:id/cancel`; a `*` at its end stands for all that follows. */
 export interface Endpoint {
-  method: "GET" | "POST" | "DELETE";
+  method: "GET" | "POST" | "DELETE" | "PUT" | "PATCH";
   pattern: string;
   handle: Handler;
 }
@@ -119,7 +119,7 @@ export function idHeaders(requestId: string): Record<string, string> {
 }
 
 /** In whose shape an error is told before the path has said it. */
-function callerFormat({ request, url }: Exchange): Format {
+export function callerFormat({ request, url }: Exchange): Format {
   const isMessages = url.pathname.includes("/messages") || wantsMessagesShape(request.headers);
   return isMessages ? FORMATS.messages : FORMATS.chat;
 }

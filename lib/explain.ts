@@ -4,6 +4,7 @@
  */
 import type { JsonObject } from "./base/fields.ts";
 import { parseJson } from "./base/json.ts";
+import { apiName } from "./format.ts";
 import { type Call, planCall, upstreamFormat } from "./plan.ts";
 import type { Route } from "./router.ts";
 import { shownRequest } from "./upstream.ts";
@@ -13,12 +14,12 @@ export function explain(call: Call, route: Route): JsonObject {
   const { provider, model } = route;
   const format = upstreamFormat(call, route);
   const head = {
-    client: call.client.name,
+    client: apiName(call.client),
     model: call.model,
     rule: route.rule,
     targets: [{ provider: provider.name, model }],
     mode: format === call.client ? "pass-through" : "translation",
-    upstream: format.name,
+    upstream: apiName(format),
     ...(provider.waitsFor === undefined ? {} : { waits_for: provider.waitsFor }),
   };
   const planned = planCall(call, route);

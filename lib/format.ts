@@ -114,8 +114,28 @@ export interface ErrorAnswer {
   body: JsonObject;
 }
 
+/** APIs beside the three formats whose requests and answers always pass as bytes. */
+export const BYTE_APIS = [
+  "images",
+  "audio",
+  "files",
+  "uploads",
+  "batches",
+  "message_batches",
+  "moderations",
+  "rerank",
+  "vector_stores",
+  "fine_tuning",
+] as const;
+export type ByteApi = (typeof BYTE_APIS)[number];
+
+/** APIs of OpenAI's family that a provider may have or not, and those. */
+export type Api = "completions" | "embeddings" | ByteApi;
+
 export interface Format {
   readonly name: FormatName;
+  /** The API of its own that a provider must have for bytes to pass; absent: that of its name. */
+  readonly api?: Api;
   /** What follows the provider's `base_url`: `/chat/completions`. */
   readonly path: string;
   /** Whether its streams allow one open part at a time, so that its encoder must be fed by the sequencer. */
@@ -173,4 +193,12 @@ export interface Format {
    * such. Returns the mended body, the same object where there was nothing to mend.
    */
   stripEnvelopes(body: JsonObject, target: Target, losses: Losses): JsonObject;
+
+  /** A whole answer that passes as bytes, mended where its upstream did not answer as it was asked. */
+  mendAnswer?(answer: Uint8Array<ArrayBuffer>, request: Uint8Array): Uint8Array<ArrayBuffer>;
+}
+
+/** What the log and the counters call it. */
+export function apiName({ name, api }: Format): string {
+  return api ?? name;
 }

@@ -72,7 +72,8 @@ export function upstreamFormat(
   { provider, model }: Route,
 ): Format {
   const { formats } = provider;
-  if (formats.includes(client.name)) return client;
+  const passes = client.api === undefined ? formats.includes(client.name) : provider.apis.has(client.api);
+  if (passes) return client;
   return FORMATS[translatedFormat(capabilitiesOf(model), formats, members.has("tools"))];
 }
 

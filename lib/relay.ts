@@ -11,7 +11,8 @@ import { isObject, type JsonObject } from "./base/fields.ts";
 import { parseJson } from "./base/json.ts";
 import { redact } from "./base/secret.ts";
 import { SseReader } from "./base/sse.ts";
-import type { Answer, EncodedRequest } from "./format.ts";
+import type { Provider } from "./config.ts";
+import type { Answer, EncodedRequest, Format } from "./format.ts";
 import type { NeutralEvent, NeutralRequest, NeutralResponse, Part, Usage } from "./neutral.ts";
 import { type Call, decodeBody, type Plan, planCall, upstreamFormat } from "./plan.ts";
 import { type Arrived, failureReply, type Relayed, type ReplyContext, replyWith } from "./reply.ts";
@@ -86,7 +87,7 @@ class Trip {
   /** Bytes through, whatever they hold; only their beginning and their end are looked at. */
   async #passed(upstream: Response): Promise<Arrived> {
     const { call, plan } = this;
-    if (!upstream.ok) return this.#passedError(upstream);
+    if (!upstream.ok) return passedError(upstream, plan.format, this.route.provider, this.#patienceMs);
     if (call.stream) {
       if (!isEventStream(upstream)) return this.#passedWholeAsStream(upstream);
       const decoder = plan.format.openDecoder(plan.target);
@@ -97,14 +98,16 @@ class Trip {
     if (!bytes.ok) return { upstream, failure: bytes.failure };
     if (!looksLikeJson(bytes.value)) return { upstream, failure: this.#notJson() };
     const failure = this.#errorWithin(upstream, bytes.value);
-    return failure === undefined ? { upstream, body: bytes.value } : { upstream, failure };
+    if (failure !== undefined) return { upstream, failure };
+    return { upstream, body: plan.format.mendAnswer?.(bytes.value, call.bytes) ?? bytes.value };
   }
 
   /** Through the neutral form, with the client's names for its tools. */
   async #translated(upstream: Response, request: NeutralRequest, encoded: EncodedRequest): Promise<Arrived> {
     const { call } = this;
     if (!upstream.ok) {
-      return { upstream, failure: this.#decodedError(upstream, await boundedText(upstream, this.#patienceMs)) };
+      const text = await boundedText(upstream, this.#patienceMs);
+      return { upstream, failure: decodedError(upstream, text, this.plan.format, this.route.provider) };
     }
     const answer = this.#answerContext(request);
     if (call.stream && isEventStream(upstream)) {
@@ -253,24 +256,6 @@ class Trip {
     };
   }
 
-  /**
-   * An upstream's error in the client's own shape passes as it is; anything else is put into that shape. A refused key is
-   * the gateway's business, and such a text may quote the key.
-   */
-  async #passedError(upstream: Response): Promise<Arrived> {
-    const text = await boundedText(upstream, this.#patienceMs);
-    const failure = this.#decodedError(upstream, text);
-    const body = jsonObject(text);
-    const passes = body !== undefined && this.plan.format.isErrorBody(body) && failure.kind !== "upstream_auth" &&
-      redact(text, secretsOf(this.route.provider)) === text;
-    return passes ? { upstream, failure, errorText: text } : { upstream, failure };
-  }
-
-  #decodedError(upstream: Response, text: string): Failure {
-    const failure = this.plan.format.decodeError(upstream.status, upstream.headers, text);
-    return withoutSecrets(failure, this.route.provider);
-  }
-
   /** An error object that was served with status 200. */
   #errorWithin(upstream: Response, bytes: Uint8Array): Failure | undefined {
     const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
@@ -285,6 +270,28 @@ class Trip {
   #notJson(cause?: unknown): Failure {
     return protocolFault(`Provider "${this.route.provider.name}" answered with something that isn't JSON`, cause);
   }
+}
+
+/**
+ * An upstream's error in the client's own shape passes as it is; anything else is put into that shape. A refused key is
+ * the gateway's business, and such a text may quote the key. `ms`: how long its text may take.
+ */
+export async function passedError(
+  upstream: Response,
+  format: Format,
+  provider: Provider,
+  ms: number,
+): Promise<Extract<Arrived, { failure: Failure }>> {
+  const text = await boundedText(upstream, ms);
+  const failure = decodedError(upstream, text, format, provider);
+  const body = jsonObject(text);
+  const passes = body !== undefined && format.isErrorBody(body) && failure.kind !== "upstream_auth" &&
+    redact(text, secretsOf(provider)) === text;
+  return passes ? { upstream, failure, errorText: text } : { upstream, failure };
+}
+
+function decodedError(upstream: Response, text: string, format: Format, provider: Provider): Failure {
+  return withoutSecrets(format.decodeError(upstream.status, upstream.headers, text), provider);
 }
 
 function decodedOrNothing(call: Call): NeutralRequest | undefined {

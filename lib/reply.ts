@@ -111,7 +111,7 @@ function relayed({ format, losses }: ReplyContext, response: Response, done: Pro
   return { response, format, losses, done };
 }
 
-function replyHeaders({ call, route, format, losses }: ReplyContext, upstream?: Response): Headers {
+export function replyHeaders({ call, route, format, losses }: ReplyContext, upstream?: Response): Headers {
   const headers = new Headers();
   if (upstream !== undefined) copyHeaders(upstream.headers, headers, call.client.name);
   const ownId = upstream?.headers.get("x-request-id") ?? upstream?.headers.get("request-id") ?? undefined;

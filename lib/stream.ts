@@ -94,14 +94,14 @@ function broken(feed: Feed, error: unknown): Uint8Array | undefined {
   });
 }
 
-function idleFailure(ms: number): Failure {
+export function idleFailure(ms: number): Failure {
   return { kind: "timeout", source: "upstream", message: `The upstream sent nothing for ${ms} ms`, retry: true };
 }
 
 const encoder = new TextEncoder();
 
 /** Reads an upstream's body, and lets go of it in each of the ways that a stream can end. */
-class Source {
+export class Source {
   readonly #reader: ReadableStreamDefaultReader<Uint8Array>;
   readonly #abort: AbortController;
   /** Since when a read is waiting; undefined while nobody asks: a slow client is no silent upstream. */

@@ -1,5 +1,5 @@
 /** One attempt at an upstream: URL, credentials, timeouts, fetch; and what is read of its answer. */
-import { TIMED_OUT, within } from "./base/clock.ts";
+import { TIMED_OUT, withinQuiet } from "./base/clock.ts";
 import { fail, type Failure, type Result, success } from "./base/failure.ts";
 import { PLAIN_ANSWERS } from "./base/runtime.ts";
 import { redact, Secret } from "./base/secret.ts";
@@ -14,12 +14,16 @@ export interface Destination {
   /** What follows the provider's base URL. */
   path: string;
   headers: Readonly<Record<string, string>>;
+  /** Absent: a POST of JSON. */
+  method?: string;
 }
 
 export interface Attempt extends Destination {
-  body: Uint8Array<ArrayBuffer> | string;
+  body: Uint8Array<ArrayBuffer> | string | ReadableStream<Uint8Array> | undefined;
   signal: AbortSignal;
   firstByteMs: number;
+  /** Of a body that streams, `Date.now()` of its last piece: the wait for the answer begins there. */
+  activeAt?: () => number;
 }
 
 /** The upstream's answer, whatever its status; a failure where there was none. Never rejects. */
@@ -31,7 +35,7 @@ export async function send(attempt: Attempt): Promise<Result<Response>> {
   attempt.signal.addEventListener("abort", leave, { once: true });
   if (attempt.signal.aborted) leave();
   try {
-    const answer = await within(fetchFrom(attempt, abort.signal), attempt.firstByteMs);
+    const answer = await withinQuiet(fetchFrom(attempt, abort.signal), attempt.firstByteMs, attempt.activeAt ?? never);
     if (answer !== TIMED_OUT) return checkRedirect(provider, answer);
     abort.abort();
     return fail(timedOut(provider, attempt.firstByteMs));
@@ -40,12 +44,18 @@ export async function send(attempt: Attempt): Promise<Result<Response>> {
   }
 }
 
+function never(): number {
+  return 0;
+}
+
 function fetchFrom(attempt: Attempt, signal: AbortSignal): Promise<Response> {
   const { url, headers } = addressed(attempt);
   const init = {
-    method: "POST",
+    method: attempt.method ?? "POST",
     headers,
-    body: attempt.body,
+    ...(attempt.body === undefined ? {} : { body: attempt.body }),
+    // A body that streams is sent while the answer isn't here yet; whoever streams none may say so too.
+    duplex: "half" as const,
     redirect: "manual" as const,
     signal,
     // Bun's own limit of five minutes: ours is `firstByteMs`.
@@ -57,7 +67,7 @@ function fetchFrom(attempt: Attempt, signal: AbortSignal): Promise<Response> {
 function addressed(destination: Destination): { url: string; headers: Record<string, string> } {
   const { provider, path } = destination;
   const headers = {
-    "content-type": "application/json",
+    ...(destination.method === undefined ? { "content-type": "application/json" } : {}),
     ...PLAIN_ANSWERS,
     "user-agent": "trivium",
     ...destination.headers,

@@ -18,3 +18,18 @@ export function within<T>(promise: Promise<T>, ms: number): Promise<T | typeof T
     );
   });
 }
+
+/** The same, but `ms` count from the latest `activeAt()` on (Unix milliseconds): whoever is at work is not late. */
+export async function withinQuiet<T>(
+  promise: Promise<T>,
+  ms: number,
+  activeAt: () => number,
+): Promise<T | typeof TIMED_OUT> {
+  const since = Date.now();
+  for (;;) {
+    const left = Math.max(since, activeAt()) + ms - Date.now();
+    if (left <= 0) return TIMED_OUT;
+    const outcome = await within(promise, left);
+    if (outcome !== TIMED_OUT) return outcome;
+  }
+}

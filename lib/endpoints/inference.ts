@@ -4,7 +4,7 @@ import { type Result, success } from "../base/failure.ts";
 import { countTokens } from "../count.ts";
 import { type Entry, type Exchange, type Handled, type Handler, idHeaders, readCall, refuse } from "../exchange.ts";
 import { explain } from "../explain.ts";
-import type { Format } from "../format.ts";
+import { apiName, type Format } from "../format.ts";
 import { FORMATS } from "../formats/mod.ts";
 import type { Call } from "../plan.ts";
 import { relay } from "../relay.ts";
@@ -48,10 +48,10 @@ export async function ask(
 /** Only what the log needs of a call is kept: a stream lives long, and its request may be large. */
 export function handled(call: Call, route: Route, { response, format, losses, done }: Relayed): Handled {
   const entry: Entry = {
-    client: call.client.name,
+    client: apiName(call.client),
     model: call.model,
     provider: route.provider.name,
-    upstream: format.name,
+    upstream: apiName(format),
     stream: call.stream,
     status: response.status,
     losses,

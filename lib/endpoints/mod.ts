@@ -1,6 +1,7 @@
 /** Everything that is served, a line each; the first pattern that fits wins. */
 import type { Endpoint } from "../exchange.ts";
-import { FORMATS } from "../formats/mod.ts";
+import { APIS, FORMATS } from "../formats/mod.ts";
+import { bytesAt } from "./bytes.ts";
 import { compactResponse } from "./compact.ts";
 import { answerIn, countMessages } from "./inference.ts";
 import { tellHealth, tellMetrics, tellModel, tellModels, welcome } from "./status.ts";
@@ -19,6 +20,18 @@ export const ENDPOINTS: readonly Endpoint[] = [
   { method: "POST", pattern: "/responses",             handle: answerIn(FORMATS.responses) },
   { method: "POST", pattern: "/responses/compact",     handle: compactResponse },
   { method: "GET",  pattern: "/responses",             handle: refuseWebSocket },
+  { method: "POST", pattern: "/completions",           handle: answerIn(APIS.completions) },
+  { method: "POST", pattern: "/embeddings",            handle: answerIn(APIS.embeddings) },
+  ...bytesAt("images",          "/images/*"),
+  ...bytesAt("audio",           "/audio/*"),
+  ...bytesAt("files",           "/files", "/files/*"),
+  ...bytesAt("uploads",         "/uploads", "/uploads/*"),
+  ...bytesAt("batches",         "/batches", "/batches/*"),
+  ...bytesAt("message_batches", "/messages/batches", "/messages/batches/*"),
+  ...bytesAt("moderations",     "/moderations"),
+  ...bytesAt("rerank",          "/rerank"),
+  ...bytesAt("vector_stores",   "/vector_stores", "/vector_stores/*"),
+  ...bytesAt("fine_tuning",     "/fine_tuning/*"),
 ];
 
 /** The endpoints at a path, of all methods, with what their pattern's variables stand for. */

@@ -10,6 +10,7 @@
  * - `slow-<ms>`: twenty tokens, that long between two; not streamed, that long in all.
  * - `error-<status>`: that status, 400 to 599. `error-midstream`: some text, then an error event. `cut`: some text, then
  *   the body ends; not streamed, half of the body.
+ * - `embed-<n>`: embeddings of n dimensions (`embeddings.ts`); asked for an answer, an echo.
  *
  * `max_tokens`, stop sequences, tool choice and `n` are honoured. Usage counts real tokens (`tokens.ts`).
  */
@@ -17,13 +18,14 @@ import { createHash } from "node:crypto";
 import { type Failure, type FailureKind, invalid } from "../base/failure.ts";
 import { isObject, type JsonObject } from "../base/fields.ts";
 import { type Answer, type Format, Losses } from "../format.ts";
-import { FORMATS } from "../formats/mod.ts";
+import { APIS, FORMATS } from "../formats/mod.ts";
 import type { NeutralEvent } from "../neutral.ts";
 import { derivedId } from "../translation/ids.ts";
 import { openSequencer } from "../translation/sequencer.ts";
 import { collect } from "../translation/whole.ts";
 import { answer } from "./answer.ts";
 import { type Frame, frameBody, pause } from "./body.ts";
+import { embed } from "./embeddings.ts";
 import { listModels, oneModel, wantsMessagesShape } from "./list.ts";
 import { MOCK_MODELS, type Model, modelOf, type Turn } from "./models.ts";
 import { countInput } from "./tokens.ts";
@@ -50,10 +52,14 @@ export async function mockFetch(request: Request): Promise<Response> {
       return models(pathname, request.headers, requestId);
     }
     const isCount = pathname.endsWith(COUNT_PATH);
+    const isEmbedding = pathname.endsWith(APIS.embeddings.path);
     if (request.method === "HEAD") return new Response(null, { status: 404 });
-    if (!isCount && !pathname.endsWith(format.path)) return failed(format, unknownPath(pathname), requestId);
+    if (!isCount && !isEmbedding && !pathname.endsWith(format.path)) {
+      return failed(format, unknownPath(pathname), requestId);
+    }
     if (request.method !== "POST") return failed(format, wrongMethod(request.method), requestId);
     const call = await callOf(request, format);
+    if (isEmbedding) return embeddings(call);
     return isCount ? count(call) : await complete(call);
   } catch (cause) {
     const failure: Failure = { kind: "internal", source: "gateway", message: "The mock failed", retry: false, cause };
@@ -100,6 +106,15 @@ function count({ format, headers, text, requestId }: Call): Response {
   const decoded = format.decodeRequest({ max_tokens: 1, ...body }, headers);
   if (!decoded.ok) return failed(format, decoded.failure, requestId);
   return json({ input_tokens: countInput(decoded.value) }, 200, requestId);
+}
+
+function embeddings({ format, text, requestId }: Call): Response {
+  const body = bodyOf(text);
+  if (body === undefined) return failed(format, notJson(), requestId);
+  const name = String(body["model"]);
+  if (modelOf(name) === undefined) return failed(format, unknownModel(name), requestId);
+  const embedded = embed(body, name);
+  return embedded.ok ? json(embedded.value, 200, requestId) : failed(format, embedded.failure, requestId);
 }
 
 async function complete(call: Call): Promise<Response> {

@@ -48,6 +48,7 @@ export const MOCK_MODELS: readonly string[] = [
   "error-429",
   "error-midstream",
   "cut",
+  "embed-64",
 ];
 
 const KINDS: readonly (readonly [RegExp, (value: number) => Model])[] = [
@@ -60,6 +61,7 @@ const KINDS: readonly (readonly [RegExp, (value: number) => Model])[] = [
   [/^slow-(\d{1,5})$/, (delayMs) => ({ content: () => say(0, lorem(20)), delayMs })],
   [/^error-([45]\d\d)$/, (status) => ({ content: echo, status })],
   [/^error-midstream$/, () => ({ content: breakDown })],
+  [/^embed-\d{1,4}$/, () => ({ content: echo })],
   [/^cut$/, () => ({ content: () => say(0, tokensOf(HALF)), isCut: true })],
 ];
 

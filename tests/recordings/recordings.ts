@@ -57,13 +57,35 @@ export const STREAMS: readonly Recording[] = ANSWERS.filter((recording) => recor
 
 export const REQUESTS: readonly Recording[] = RECORDINGS.filter((recording) => recording.hasRequest);
 
+/** An exchange of one of OpenAI's other APIs: a request, and an answer that isn't streamed. */
+export interface Exchanged {
+  name: string;
+  status: number;
+  request: Json;
+  answer: Uint8Array<ArrayBuffer>;
+}
+
+/** `folder`: `openai-completions` */
+export function exchangesIn(folder: string): Exchanged[] {
+  const rows = ABSENT === undefined ? rowsOfIndex().filter((row) => row["case"]?.startsWith(`${folder}/`)) : [];
+  return rows.map((row) => ({
+    name: row["case"] ?? "",
+    status: Number(row["status"]),
+    request: asObject(parseJson(readFileSync(`${FOLDER}/${row["case"]}/request.json`, "utf8"))),
+    answer: new Uint8Array(readFileSync(`${FOLDER}/${row["case"]}/${row["response"]}`)),
+  }));
+}
+
 function readIndex(): Recording[] {
+  return rowsOfIndex().flatMap(readRow);
+}
+
+function rowsOfIndex(): Record<string, string>[] {
   const [head = "", ...lines] = readFileSync(`${FOLDER}/index.tsv`, "utf8").trimEnd().split("\n");
   const columns = head.split("\t");
-  return lines.flatMap((line) => {
+  return lines.map((line) => {
     const cells = line.split("\t");
-    const row = Object.fromEntries(columns.map((column, index) => [column, cells[index] ?? ""]));
-    return readRow(row);
+    return Object.fromEntries(columns.map((column, index) => [column, cells[index] ?? ""]));
   });
 }
 

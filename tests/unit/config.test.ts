@@ -82,6 +82,19 @@ models:
     assert.equal(issues(text).length, 3);
   });
 
+  test("default providers: known ones, of the right shape; for messages the first that isn't the mock", () => {
+    const providers = "providers: { mock: {}, openai: {}, anthropic: {}, other: { preset: anthropic } }";
+    const sound = config(`${providers}\ndefault_provider: openai`);
+    assert.equal(sound.defaultProvider?.name, "openai");
+    assert.equal(sound.defaultMessagesProvider?.name, "anthropic");
+    assert.equal(config(`${providers}\ndefault_messages_provider: other`).defaultMessagesProvider?.name, "other");
+    assert.equal(config("providers: { mock: {} }").defaultMessagesProvider, undefined);
+    assert.deepEqual(issues(`${providers}\ndefault_provider: anthropic\ndefault_messages_provider: antropic`), [
+      'config.yaml:2:19  default_provider  Provider "anthropic" speaks messages; expected one with chat or responses',
+      'config.yaml:3:28  default_messages_provider  No provider "antropic"; did you mean "anthropic"?',
+    ]);
+  });
+
   test("what is no config at all is told like any fault, never a crash", () => {
     assert.deepEqual(issues("- 1"), ["config.yaml:1:1  Expected an object but got an array"]);
     assert.match(

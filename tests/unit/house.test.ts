@@ -32,6 +32,7 @@ const ROOMS = [
   "reply.ts",
   "relay.ts",
   "count.ts",
+  "bytes.ts",
   "admin.ts",
   "exchange.ts",
   "endpoints/",

@@ -4,6 +4,7 @@
  */
 import type { JsonObject } from "./base/fields.ts";
 import { parseJson } from "./base/json.ts";
+import { toldLoss } from "./loss_report.ts";
 import { type Call, planCall, upstreamFormat } from "./plan.ts";
 import type { Route } from "./router.ts";
 import { shownRequest } from "./upstream.ts";
@@ -32,6 +33,6 @@ export function explain(call: Call, route: Route): JsonObject {
     ...head,
     ...shownRequest({ provider, format, path: format.path, headers }),
     body: parseJson(text),
-    losses: losses.list,
+    losses: losses.list.map(toldLoss),
   };
 }

@@ -3,13 +3,14 @@
  * lost on the way. Pure but for the memory of signed thinking; `explain` shows the same plan that `relay` carries out.
  */
 import { Buffer } from "node:buffer";
-import { fail, type Failure, invalid, type Result, success } from "./base/failure.ts";
+import { fail, invalid, type Result, success } from "./base/failure.ts";
 import type { JsonObject } from "./base/fields.ts";
 import { parseJson, replaceAt, type Span } from "./base/json.ts";
 import { capabilitiesOf, translatedFormat } from "./capabilities.ts";
 import type { Config } from "./config.ts";
 import { type EncodedRequest, type Format, Losses, type Target } from "./format.ts";
 import { FORMATS } from "./formats/mod.ts";
+import { lossFailure } from "./loss_report.ts";
 import type { NeutralRequest } from "./neutral.ts";
 import type { Route } from "./router.ts";
 import type { ReasoningMemory } from "./translation/carry.ts";
@@ -133,21 +134,6 @@ export function decodeBody(call: Call): Result<NeutralRequest> {
   }
   return call.client.decodeRequest(body, call.headers);
 }
-
-function lossFailure({ list }: Losses): Failure {
-  const told = list.slice(0, MAX_TOLD).map(({ path, reason }) => `${path} (${reason})`).join(", ");
-  const more = list.length > MAX_TOLD ? ` and ${list.length - MAX_TOLD} more` : "";
-  return {
-    kind: "unsupported",
-    source: "client",
-    message: `This upstream can't carry all of the request, and losses are refused: ${told}${more}`,
-    retry: false,
-    ...(list[0] === undefined ? {} : { param: list[0].path }),
-  };
-}
-
-/** Losses that an error message names. */
-const MAX_TOLD = 50;
 
 const ENVELOPE_MARK = `"${ENVELOPE_PREFIX}`;
 

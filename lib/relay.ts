@@ -54,7 +54,11 @@ const MAX_ANSWER_BYTES = 256 * 1024 * 1024;
 
 /** One attempt: the plan carried out, and its answer taken in. */
 class Trip {
-  constructor(readonly call: Call, readonly route: Route, readonly plan: Plan) {}
+  readonly #answerLosses: Losses;
+
+  constructor(readonly call: Call, readonly route: Route, readonly plan: Plan) {
+    this.#answerLosses = plan.losses.ofAnswer();
+  }
 
   /** For an answer that doesn't stream, its first byte is its last. */
   get #patienceMs(): number {
@@ -191,7 +195,7 @@ class Trip {
       model: call.config.reportUpstreamModel ? route.model : call.model,
       request,
       estimatedInputTokens: estimateInputTokens(request),
-      losses: plan.losses,
+      losses: this.#answerLosses,
     };
   }
 

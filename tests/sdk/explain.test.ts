@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, describe, test } from "bun:test";
 import assert from "node:assert/strict";
 import { asObject } from "../support/grammar.ts";
+import { lostPaths } from "../support/losses.ts";
 import {
   MODEL,
   PAIRS,
@@ -44,7 +45,7 @@ describe("explain", () => {
       assert.equal(shown["mode"], pair.passes ? "pass-through" : "translation");
       assert.equal(shown["rule"], MODEL[pair.upstream]);
       const losses = (shown["losses"] as { path: string }[]).map(({ path }) => path);
-      assert.deepEqual(losses, (response.headers.get("x-trivium-loss") ?? "").split(", ").filter(Boolean));
+      assert.deepEqual(losses, lostPaths(response));
       const headers = asObject(shown["headers"]);
       for (const name of Object.keys(headers)) assert.ok(sent.headers[name] !== undefined, `${name} isn't sent`);
     });

@@ -27,6 +27,7 @@ const ROOMS = [
   "metrics.ts",
   "upstream.ts",
   "stream.ts",
+  "loss_report.ts",
   "plan.ts",
   "explain.ts",
   "reply.ts",

@@ -16,6 +16,7 @@ import type { Route } from "./router.ts";
 import type { ReasoningMemory } from "./translation/carry.ts";
 import { accountHeaders } from "./translation/headers.ts";
 import { ENVELOPE_PREFIX } from "./translation/envelope.ts";
+import type { Destination } from "./upstream.ts";
 
 /** One request of a client, as far as it is known before its format is looked into. */
 export interface Call {
@@ -61,6 +62,12 @@ export function planCall(call: Call, route: Route): Result<Plan> {
     : translate(call, format, target, losses);
   const mayLose = !call.strict && route.onLoss !== "reject";
   return plan.ok && losses.list.length > 0 && !mayLose ? fail(lossFailure(losses)) : plan;
+}
+
+/** Where a plan goes, and all that goes with its body but for the key. */
+export function destinationOf(call: Call, { provider }: Route, { format, headers }: Plan): Destination {
+  const accept = call.stream ? "text/event-stream" : "application/json";
+  return { provider, format, path: format.path, headers: { ...headers, accept } };
 }
 
 /**

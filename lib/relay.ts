@@ -13,7 +13,7 @@ import { redact } from "./base/secret.ts";
 import { SseReader } from "./base/sse.ts";
 import type { Answer, EncodedRequest } from "./format.ts";
 import type { NeutralEvent, NeutralRequest, NeutralResponse, Part, Usage } from "./neutral.ts";
-import { type Call, decodeBody, type Plan, planCall, upstreamFormat } from "./plan.ts";
+import { type Call, decodeBody, destinationOf, type Plan, planCall, upstreamFormat } from "./plan.ts";
 import { type Arrived, failureReply, type Relayed, type ReplyContext, replyWith } from "./reply.ts";
 import type { Route } from "./router.ts";
 import { type Feed, PassFeed, TranslatedFeed, type Translation } from "./stream.ts";
@@ -68,10 +68,7 @@ class Trip {
   async run(): Promise<Arrived> {
     const { call, route, plan } = this;
     const sent = await send({
-      provider: route.provider,
-      format: plan.format,
-      path: plan.format.path,
-      headers: { ...plan.headers, accept: call.stream ? "text/event-stream" : "application/json" },
+      ...destinationOf(call, route, plan),
       body: plan.body,
       signal: call.abort.signal,
       firstByteMs: call.config.timeouts.firstByteMs,
@@ -189,7 +186,7 @@ class Trip {
   }
 
   #answerContext(request: NeutralRequest): Answer {
-    const { call, route, plan } = this;
+    const { call, route } = this;
     return {
       requestId: call.requestId,
       model: call.config.reportUpstreamModel ? route.model : call.model,

@@ -1,8 +1,9 @@
 /** The three roads: a request for a model's answer in any of the formats, and the count of its tokens. */
+import type { JsonObject } from "../base/fields.ts";
 import { servedModels } from "../admin.ts";
 import { countTokens } from "../count.ts";
 import { type Entry, type Exchange, type Handled, type Handler, idHeaders, readCall, refuse } from "../exchange.ts";
-import { explain } from "../explain.ts";
+import { explain, explainCount } from "../explain.ts";
 import type { Format } from "../format.ts";
 import { FORMATS } from "../formats/mod.ts";
 import type { Call } from "../plan.ts";
@@ -10,19 +11,25 @@ import { relay } from "../relay.ts";
 import type { Relayed } from "../reply.ts";
 import { type Route, route } from "../router.ts";
 
-type Ask = (call: Call, route: Route, exchange: Exchange) => Promise<Relayed>;
+interface Asking {
+  ask(call: Call, route: Route, exchange: Exchange): Promise<Relayed>;
+  explain(call: Call, route: Route): JsonObject;
+}
+
+const ANSWER: Asking = { ask: (call, route, exchange) => relay(call, route, exchange.upstream), explain };
+const COUNT: Asking = { ask: countTokens, explain: explainCount };
 
 /** `POST` of a request in this format. */
 export function answerIn(client: Format): Handler {
-  return (exchange) => ask(exchange, client, (call, route) => relay(call, route, exchange.upstream));
+  return (exchange) => ask(exchange, client, ANSWER);
 }
 
 /** `POST /messages/count_tokens` */
 export function countMessages(exchange: Exchange): Promise<Handled> {
-  return ask(exchange, FORMATS.messages, (call, route) => countTokens(call, route));
+  return ask(exchange, FORMATS.messages, COUNT);
 }
 
-async function ask(exchange: Exchange, client: Format, by: Ask): Promise<Handled> {
+async function ask(exchange: Exchange, client: Format, asking: Asking): Promise<Handled> {
   const { services, request, requestId } = exchange;
   const prepared = await readCall(exchange, client);
   if (!prepared.ok) return refuse(exchange, prepared.failure, client);
@@ -30,9 +37,9 @@ async function ask(exchange: Exchange, client: Format, by: Ask): Promise<Handled
   const routed = route(services.config, call.model, servedModels(services.config));
   if (!routed.ok) return refuse(exchange, routed.failure, client);
   if (request.headers.get("x-trivium-explain") === "1") {
-    return { response: Response.json(explain(call, routed.value), { headers: idHeaders(requestId) }) };
+    return { response: Response.json(asking.explain(call, routed.value), { headers: idHeaders(requestId) }) };
   }
-  return handled(call, routed.value, await by(call, routed.value, exchange));
+  return handled(call, routed.value, await asking.ask(call, routed.value, exchange));
 }
 
 /** Only what the log needs of a call is kept: a stream lives long, and its request may be large. */

@@ -29,14 +29,15 @@ const ROOMS = [
   "stream.ts",
   "loss_report.ts",
   "plan.ts",
-  "explain.ts",
   "reply.ts",
   "relay.ts",
   "count.ts",
+  "explain.ts",
   "admin.ts",
   "exchange.ts",
   "endpoints/",
   "gateway.ts",
+  "explain_command.ts",
   "cli.ts",
 ];
 

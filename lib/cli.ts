@@ -5,11 +5,10 @@ import process from "node:process";
 import { parseArgs } from "node:util";
 import embeddedConfig from "../config.yaml" with { type: "text" };
 import { servedModels } from "./admin.ts";
-import { parseJson } from "./base/json.ts";
 import { createLog, type Log } from "./base/log.ts";
 import { isCompiled, RUNTIME, serve, type Server } from "./base/runtime.ts";
 import { type Config, type Environment, formatIssue, parseAddress, parseConfig } from "./config.ts";
-import { FORMATS } from "./formats/mod.ts";
+import { explainOnce } from "./explain_command.ts";
 import { createGateway, type Gateway } from "./gateway.ts";
 import { mockFetch } from "./mock/mod.ts";
 import { VERSION } from "./version.ts";
@@ -21,6 +20,7 @@ const HELP = `Trivium ${VERSION}: one gateway for Chat Completions, Messages and
   trivium explain --as FORMAT [--config FILE] < request.json
                                                         what would happen to a request, without sending it;
                                                         FORMAT: chat, messages or responses
+          [--strict]                                    refuse what would be lost, as x-trivium-strict does
           [--answer FILE.sse|FILE.json]                 what the client would get for this answer of the upstream
   trivium mock [--host ADDRESS] [--port N]              serve the mock models as an upstream of their own
   trivium help | version
@@ -36,6 +36,7 @@ interface Options {
   command: string;
   as?: string;
   answer?: string;
+  strict: boolean;
   config?: string;
   host?: string;
   port?: number;
@@ -75,6 +76,7 @@ function readOptions(args: readonly string[], env: Environment): Options | strin
         config: { ...text, short: "c" },
         as: text,
         answer: text,
+        strict: flag,
         host: text,
         port: { ...text, short: "p" },
         help: { ...flag, short: "h" },
@@ -91,6 +93,7 @@ function readOptions(args: readonly string[], env: Environment): Options | strin
     const host = (nonEmpty(values.host) ?? nonEmpty(env["HOST"]))?.replace(/^\[(.*)\]$/, "$1");
     return {
       command,
+      strict: values.strict === true,
       ...(values.as === undefined ? {} : { as: values.as }),
       ...(values.answer === undefined ? {} : { answer: values.answer }),
       ...(config === undefined ? {} : { config }),
@@ -153,36 +156,13 @@ function check(options: Options, home: string | undefined): void {
   if (config !== undefined) print(`${config.file} is sound\n${describeConfig(config)}`);
 }
 
-/** The request comes on stdin, by the same way as a client's; the exit code tells whether it would be answered. */
+/** The exit code tells whether the request would be answered. */
 async function explainRequest(options: Options, home: string | undefined): Promise<void> {
-  const format = Object.values(FORMATS).find(({ name }) => name === options.as);
-  if (format === undefined) {
-    return stop(EXIT_USAGE, `explain needs --as chat, --as messages or --as responses\n\n${HELP}`);
-  }
   const config = loadConfig(options, home);
   if (config === undefined) return;
-  const gateway = createGateway(config);
-  const headers = {
-    "content-type": "application/json",
-    ...(options.answer === undefined ? { "x-trivium-explain": "1" } : {}),
-  };
-  const request = new Request(`http://localhost/v1${format.path}`, { method: "POST", headers, body: readFileSync(0) });
-  const answer = options.answer === undefined ? undefined : answerFile(options.answer);
-  if (typeof answer === "string") return stop(EXIT_USAGE, answer);
-  const response = await (answer === undefined ? gateway.handle(request) : gateway.handleWith(request, answer));
-  const text = await response.text();
-  print(answer === undefined ? `${JSON.stringify(parseJson(text), null, 2)}\n` : text);
-  process.exitCode = response.ok ? 0 : EXIT_FAILURE;
-}
-
-/** A file as an upstream's answer, by its ending; what is wrong with it, as a string. */
-function answerFile(path: string): Response | string {
-  try {
-    const type = path.endsWith(".sse") ? "text/event-stream" : "application/json";
-    return new Response(readFileSync(path), { headers: { "content-type": type } });
-  } catch (error) {
-    return `${path}: can't be read: ${(error as Error).message}\n`;
-  }
+  const { code, out, err } = await explainOnce(config, options);
+  print(out);
+  stop(code, err);
 }
 
 async function serveGateway(options: Options, home: string | undefined): Promise<void> {

@@ -8,25 +8,36 @@ import { type Call, passedBody, targetOf } from "./plan.ts";
 import type { Relayed } from "./reply.ts";
 import type { Route } from "./router.ts";
 import { estimateInputTokens } from "./translation/estimate.ts";
-import { send, withoutSecrets } from "./upstream.ts";
+import { type Destination, send, withoutSecrets } from "./upstream.ts";
 
 const MAX_COUNT_BYTES = 64 * 1024;
 
 export async function countTokens(call: Call, route: Route): Promise<Relayed> {
-  const native = route.provider.formats.includes(call.client.name) ? await counted(call, route) : undefined;
-  if (native !== undefined) return native;
-  return estimated(call, route);
+  const asked = nativeCount(call, route);
+  const native = asked === undefined ? undefined : await counted(call, route, asked);
+  return native ?? estimated(call, route);
 }
 
+/** What is asked of an upstream that may count by itself; undefined where it speaks another format. */
+export function nativeCount(call: Call, { provider, ...route }: Route): (Destination & { body: Body }) | undefined {
+  const { client } = call;
+  if (!provider.formats.includes(client.name)) return undefined;
+  const target = targetOf({ provider, ...route }, client);
+  return {
+    provider,
+    format: client,
+    path: `${client.path}/count_tokens`,
+    headers: { ...client.passedHeaders(call.headers, target), accept: "application/json" },
+    body: passedBody(call, client, target, new Losses()),
+  };
+}
+
+type Body = Uint8Array<ArrayBuffer>;
+
 /** The upstream's answer, or its verdict on the request; undefined where it has none: then we estimate. */
-async function counted(call: Call, route: Route): Promise<Relayed | undefined> {
-  const target = targetOf(route, call.client);
+async function counted(call: Call, route: Route, asked: Destination & { body: Body }): Promise<Relayed | undefined> {
   const sent = await send({
-    provider: route.provider,
-    format: call.client,
-    path: `${call.client.path}/count_tokens`,
-    headers: { ...call.client.passedHeaders(call.headers, target), accept: "application/json" },
-    body: passedBody(call, call.client, target, new Losses()),
+    ...asked,
     signal: call.abort.signal,
     firstByteMs: Math.min(call.config.timeouts.firstByteMs, MAX_WAIT_MS),
   });

@@ -2,37 +2,66 @@
  * What would happen to a request, without a call upstream and without any key: the same plan that `relay` carries out,
  * shown.
  */
+import type { Failure } from "./base/failure.ts";
 import type { JsonObject } from "./base/fields.ts";
 import { parseJson } from "./base/json.ts";
+import { nativeCount } from "./count.ts";
 import { apiName } from "./format.ts";
-import { type Call, planCall, upstreamFormat } from "./plan.ts";
+import { toldLoss } from "./loss_report.ts";
+import { type Call, destinationOf, planCall, upstreamFormat } from "./plan.ts";
 import type { Route } from "./router.ts";
-import { shownRequest } from "./upstream.ts";
+import { type Destination, shownRequest } from "./upstream.ts";
 
 /** The rule that matched, the target, what is sent where, and what is lost; or the error that the client would get. */
 export function explain(call: Call, route: Route): JsonObject {
-  const { provider, model } = route;
   const format = upstreamFormat(call, route);
   const head = {
-    client: apiName(call.client),
-    model: call.model,
-    rule: route.rule,
-    targets: [{ provider: provider.name, model }],
+    ...routeOf(call, route),
     mode: format === call.client ? "pass-through" : "translation",
     upstream: apiName(format),
-    ...(provider.waitsFor === undefined ? {} : { waits_for: provider.waitsFor }),
   };
   const planned = planCall(call, route);
-  if (!planned.ok) {
-    const { status, body } = call.client.encodeError(planned.failure, call.requestId);
-    return { ...head, refused: { status, body } };
-  }
-  const { body, headers, losses } = planned.value;
-  const text = typeof body === "string" ? body : new TextDecoder().decode(body);
+  if (!planned.ok) return { ...head, refused: shownError(call, planned.failure) };
+  const { body, losses } = planned.value;
+  return { ...head, ...sent(destinationOf(call, route, planned.value), body), losses: losses.list.map(toldLoss) };
+}
+
+/** The same of a count of tokens, which is sent only where the upstream counts. */
+export function explainCount(call: Call, route: Route): JsonObject {
+  const native = nativeCount(call, route);
+  const head = routeOf(call, route);
+  return native === undefined
+    ? { ...head, mode: "estimate" }
+    : { ...head, mode: "pass-through", upstream: call.client.name, ...sent(native, native.body) };
+}
+
+function routeOf(call: Call, { provider, model, rule }: Route): JsonObject {
   return {
-    ...head,
-    ...shownRequest({ provider, format, path: format.path, headers }),
-    body: parseJson(text),
-    losses: losses.list,
+    client: apiName(call.client),
+    model: call.model,
+    rule,
+    targets: [{ provider: provider.name, model }],
+    ...(provider.waitsFor === undefined ? {} : { waits_for: provider.waitsFor }),
   };
+}
+
+function sent(destination: Destination, body: Uint8Array | string): JsonObject {
+  return {
+    ...shownRequest(destination),
+    body: shownBody(typeof body === "string" ? body : new TextDecoder().decode(body)),
+  };
+}
+
+/** What passes as bytes may hold escapes or letters that no JSON has: the upstream's to refuse. */
+function shownBody(text: string): unknown {
+  try {
+    return parseJson(text);
+  } catch {
+    return text;
+  }
+}
+
+function shownError({ client, requestId }: Call, failure: Failure): JsonObject {
+  const { status, body } = client.encodeError(failure, requestId);
+  return { status, body };
 }

@@ -49,15 +49,41 @@ export const FLAGS = [
 ] as const;
 export type Flag = (typeof FLAGS)[number];
 
+/** More losses than this are only counted: a stream, or a request's history, may hold any number. */
+const MAX_LOSSES = 1000;
+
 /** Collects what could not be carried, once per path. */
 export class Losses {
-  readonly list: Loss[] = [];
+  readonly list: Loss[];
+  readonly #in: "request" | "answer";
   readonly #paths = new Set<string>();
+  /** Those that the list has no room for; an answer's are counted by its request's. */
+  readonly #more: { count: number };
+
+  constructor(request?: Losses) {
+    this.list = request?.list ?? [];
+    this.#in = request === undefined ? "request" : "answer";
+    this.#more = request === undefined ? { count: 0 } : request.#more;
+  }
+
+  /** The same list, for what is found in the answer. */
+  ofAnswer(): Losses {
+    return new Losses(this);
+  }
+
+  /** All of them, listed or not. */
+  get count(): number {
+    return this.list.length + this.#more.count;
+  }
 
   add(path: string, reason: string): void {
     if (this.#paths.has(path)) return;
+    if (this.list.length >= MAX_LOSSES) {
+      this.#more.count++;
+      return;
+    }
     this.#paths.add(path);
-    this.list.push({ path, reason });
+    this.list.push(this.#in === "answer" ? { path, reason, in: "answer" } : { path, reason });
   }
 }
 

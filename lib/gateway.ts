@@ -3,6 +3,7 @@ import type { Log } from "./base/log.ts";
 import type { Config } from "./config.ts";
 import { endpointsAt } from "./endpoints/mod.ts";
 import { type Entry, type Exchange, type Handled, notFound, refuse, type Services, wrongMethod } from "./exchange.ts";
+import { countedLosses, loggedLosses } from "./loss_report.ts";
 import { Metrics } from "./metrics.ts";
 import type { Outcome } from "./reply.ts";
 import { ReasoningMemory } from "./translation/carry.ts";
@@ -118,12 +119,24 @@ class TriviumGateway implements Gateway {
     metrics.add("trivium_requests_total", { client, upstream, provider, status: String(status) });
     if (outcome.left) metrics.add("trivium_clients_left_total", { client });
     if (outcome.failure !== undefined) metrics.add("trivium_failures_total", { kind: outcome.failure.kind });
-    if (losses.list.length > 0) metrics.add("trivium_losses_total", { client, upstream }, losses.list.length);
+    for (const { count, ...labels } of countedLosses(losses)) {
+      metrics.add("trivium_losses_total", { client, upstream, ...labels }, count);
+    }
+    if (losses.count > 0) {
+      log?.info("loss", {
+        request_id: requestId,
+        client,
+        upstream,
+        provider,
+        model: entry.model,
+        ...loggedLosses(losses),
+      });
+    }
     log?.info("request", {
       request_id: requestId,
       ...entry,
       duration_ms: Math.round(performance.now() - since),
-      ...(losses.list.length > 0 ? { losses: losses.list.slice(0, MAX_LOGGED), losses_count: losses.list.length } : {}),
+      ...(losses.count > 0 ? { losses: losses.count } : {}),
       ...(outcome.left ? { left: true } : {}),
       ...(outcome.failure === undefined ? {} : { failure: outcome.failure.kind, message: outcome.failure.message }),
     });
@@ -153,9 +166,6 @@ class TriviumGateway implements Gateway {
     }).response;
   }
 }
-
-/** Losses that a log line names. */
-const MAX_LOGGED = 50;
 
 /** Some runtimes build a request's URL of its Host header, which may be anything: only path and query count here. */
 function urlOf(request: Request): URL {

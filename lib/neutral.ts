@@ -416,6 +416,8 @@ export type NeutralEvent =
 /** Something that could not be carried, by the path the client knows it by. */
 export interface Loss {
   path: string;
-  /** One short phrase: `messages has no such field`. */
+  /** One short phrase: `messages has no such field`; `emulated: sent as text` where something stands in for it. */
   reason: string;
+  /** The path is of the client's answer; absent: of its request. */
+  in?: "answer";
 }

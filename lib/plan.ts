@@ -2,13 +2,14 @@
  * What will be done with a request, before anything is sent: bytes pass or are translated, where they go, and what is
  * lost on the way. Pure but for the memory of signed thinking; `explain` shows the same plan that `relay` carries out.
  */
-import { fail, type Failure, invalid, type Result, success } from "./base/failure.ts";
+import { fail, invalid, type Result, success } from "./base/failure.ts";
 import type { JsonObject } from "./base/fields.ts";
 import { parseJson, replaceAt, type Span } from "./base/json.ts";
 import { capabilitiesOf, translatedFormat } from "./capabilities.ts";
 import type { Config } from "./config.ts";
 import { type EncodedRequest, type Format, Losses, type Target } from "./format.ts";
 import { FORMATS } from "./formats/mod.ts";
+import { lossFailure } from "./loss_report.ts";
 import type { NeutralRequest } from "./neutral.ts";
 import type { Route } from "./router.ts";
 import type { ReasoningMemory } from "./translation/carry.ts";
@@ -16,6 +17,7 @@ import { restorePhases } from "./translation/phases.ts";
 import { fromNewestCompaction } from "./translation/compaction.ts";
 import { accountHeaders } from "./translation/headers.ts";
 import { mayHoldEnvelope, withoutBroken } from "./translation/envelope.ts";
+import type { Destination } from "./upstream.ts";
 
 /** One request of a client, as far as it is known before its format is looked into. */
 export interface Call {
@@ -61,6 +63,12 @@ export function planCall(call: Call, route: Route): Result<Plan> {
     : translate(call, format, target, losses);
   const mayLose = !call.strict && route.onLoss !== "reject";
   return plan.ok && losses.list.length > 0 && !mayLose ? fail(lossFailure(losses)) : plan;
+}
+
+/** Where a plan goes, and all that goes with its body but for the key. */
+export function destinationOf(call: Call, { provider }: Route, { format, headers }: Plan): Destination {
+  const accept = call.stream ? "text/event-stream" : "application/json";
+  return { provider, format, path: format.path, headers: { ...headers, accept } };
 }
 
 /**
@@ -138,21 +146,6 @@ export function decodeBody(call: Call): Result<NeutralRequest> {
   }
   return call.client.decodeRequest(body, call.headers);
 }
-
-function lossFailure({ list }: Losses): Failure {
-  const told = list.slice(0, MAX_TOLD).map(({ path, reason }) => `${path} (${reason})`).join(", ");
-  const more = list.length > MAX_TOLD ? ` and ${list.length - MAX_TOLD} more` : "";
-  return {
-    kind: "unsupported",
-    source: "client",
-    message: `This upstream can't carry all of the request, and losses are refused: ${told}${more}`,
-    retry: false,
-    ...(list[0] === undefined ? {} : { param: list[0].path }),
-  };
-}
-
-/** Losses that an error message names. */
-const MAX_TOLD = 50;
 
 /** Envelopes of ours in a body that would pass: a real provider refuses them (TRANSLATION.md, 1.4 c). */
 function withoutEnvelopes(

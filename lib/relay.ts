@@ -14,7 +14,7 @@ import { SseReader } from "./base/sse.ts";
 import type { Provider } from "./config.ts";
 import type { Answer, EncodedRequest, Format } from "./format.ts";
 import type { NeutralEvent, NeutralRequest, NeutralResponse, Part, Usage } from "./neutral.ts";
-import { type Call, decodeBody, type Plan, planCall, upstreamFormat } from "./plan.ts";
+import { type Call, decodeBody, destinationOf, type Plan, planCall, upstreamFormat } from "./plan.ts";
 import { type Arrived, failureReply, type Relayed, type ReplyContext, replyWith } from "./reply.ts";
 import type { Route } from "./router.ts";
 import { type Feed, PassFeed, TranslatedFeed, type Translation } from "./stream.ts";
@@ -56,7 +56,11 @@ const MAX_ANSWER_BYTES = 256 * 1024 * 1024;
 
 /** One attempt: the plan carried out, and its answer taken in. */
 class Trip {
-  constructor(readonly call: Call, readonly route: Route, readonly plan: Plan) {}
+  readonly #answerLosses: Losses;
+
+  constructor(readonly call: Call, readonly route: Route, readonly plan: Plan) {
+    this.#answerLosses = plan.losses.ofAnswer();
+  }
 
   /** For an answer that doesn't stream, its first byte is its last. */
   get #patienceMs(): number {
@@ -66,10 +70,7 @@ class Trip {
   async run(): Promise<Arrived> {
     const { call, route, plan } = this;
     const sent = await send({
-      provider: route.provider,
-      format: plan.format,
-      path: plan.format.path,
-      headers: { ...plan.headers, accept: call.stream ? "text/event-stream" : "application/json" },
+      ...destinationOf(call, route, plan),
       body: plan.body,
       signal: call.abort.signal,
       firstByteMs: call.config.timeouts.firstByteMs,
@@ -191,13 +192,13 @@ class Trip {
   }
 
   #answerContext(request: NeutralRequest): Answer {
-    const { call, route, plan } = this;
+    const { call, route } = this;
     return {
       requestId: call.requestId,
       model: call.config.reportUpstreamModel ? route.model : call.model,
       request,
       estimatedInputTokens: estimateInputTokens(request),
-      losses: plan.losses,
+      losses: this.#answerLosses,
     };
   }
 

@@ -3,6 +3,7 @@ import { TIMED_OUT, within } from "./base/clock.ts";
 import type { Failure } from "./base/failure.ts";
 import { redact } from "./base/secret.ts";
 import type { Format, Losses } from "./format.ts";
+import { lossHeader } from "./loss_report.ts";
 import type { FormatName } from "./neutral.ts";
 import type { Call } from "./plan.ts";
 import type { Route } from "./router.ts";
@@ -136,19 +137,4 @@ function copyHeaders(from: Headers, to: Headers, client: FormatName): void {
     if (COPIED.test(name)) to.set(name, value);
   });
   for (const [name, value] of Object.entries(rateLimitHeaders(from, client, Date.now()))) to.set(name, value);
-}
-
-const MAX_LOSS_HEADER = 1024;
-
-/** `top_k, messages[3].reasoning`, at most 1 KiB, then `…+N` (in ASCII: `...+N`, headers are no UTF-8). */
-export function lossHeader(losses: Losses): string {
-  let text = "";
-  let count = 0;
-  for (const { path } of losses.list) {
-    const entry = path.replace(/[^\x21-\x7e]/g, "?");
-    if (text.length + entry.length + 2 > MAX_LOSS_HEADER - 16) return `${text}, ...+${losses.list.length - count}`;
-    text = text === "" ? entry : `${text}, ${entry}`;
-    count++;
-  }
-  return text;
 }

@@ -41,7 +41,7 @@ export interface Failure {
   code?: string;
   /** Headers that clients' retry logic reads: `retry-after`, `retry-after-ms`, `x-should-retry`. */
   retryHeaders?: Record<string, string>;
-  /** Extra members of the error object that a client acts upon (Anthropic's `error.details`). */
+  /** Extra members of the error object that a client acts upon: `error.details`. */
   details?: unknown;
   /** For the log alone. */
   cause?: unknown;

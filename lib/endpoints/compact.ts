@@ -7,6 +7,7 @@ import { fail, type Failure, invalid, protocolFault, type Result, success, unsup
 import { isObject, type JsonObject } from "../base/fields.ts";
 import { parseJson } from "../base/json.ts";
 import { abortWith, callOf, type Exchange, type Handled } from "../exchange.ts";
+import { explain } from "../explain.ts";
 import type { Format } from "../format.ts";
 import { FORMATS } from "../formats/mod.ts";
 import type { Call } from "../plan.ts";
@@ -22,7 +23,7 @@ import { ask } from "./inference.ts";
 const COMPACT: Format = { ...FORMATS.responses, path: `${FORMATS.responses.path}/compact` };
 
 export function compactResponse(exchange: Exchange): Promise<Handled> {
-  return ask(exchange, FORMATS.responses, compacted, prepared);
+  return ask(exchange, FORMATS.responses, { prepare: prepared, ask: compacted, explain });
 }
 
 function prepared(call: Call, route: Route, exchange: Exchange): Result<Call> {

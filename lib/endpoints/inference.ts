@@ -1,9 +1,10 @@
 /** The three roads: a request for a model's answer in any of the formats, and the count of its tokens. */
+import type { JsonObject } from "../base/fields.ts";
 import { servedModels } from "../admin.ts";
-import { type Result, success } from "../base/failure.ts";
+import type { Result } from "../base/failure.ts";
 import { countTokens } from "../count.ts";
 import { type Entry, type Exchange, type Handled, type Handler, idHeaders, readCall, refuse } from "../exchange.ts";
-import { explain } from "../explain.ts";
+import { explain, explainCount } from "../explain.ts";
 import { apiName, type Format } from "../format.ts";
 import { FORMATS } from "../formats/mod.ts";
 import type { Call } from "../plan.ts";
@@ -11,38 +12,40 @@ import { relay } from "../relay.ts";
 import type { Relayed } from "../reply.ts";
 import { type Route, route } from "../router.ts";
 
-type Ask = (call: Call, route: Route, exchange: Exchange) => Promise<Relayed>;
-/** The call as it is really made on this route: what is explained, and carried out. */
-type Prepare = (call: Call, route: Route, exchange: Exchange) => Result<Call>;
+/** How a call is carried out once its route is known. */
+export interface Asking {
+  /** The call as it is really made on this route: what is explained, and carried out. */
+  prepare?(call: Call, route: Route, exchange: Exchange): Result<Call>;
+  ask(call: Call, route: Route, exchange: Exchange): Promise<Relayed>;
+  explain(call: Call, route: Route): JsonObject;
+}
+
+const ANSWER: Asking = { ask: (call, route, exchange) => relay(call, route, exchange.upstream), explain };
+const COUNT: Asking = { ask: countTokens, explain: explainCount };
 
 /** `POST` of a request in this format. */
 export function answerIn(client: Format): Handler {
-  return (exchange) => ask(exchange, client, (call, route) => relay(call, route, exchange.upstream));
+  return (exchange) => ask(exchange, client, ANSWER);
 }
 
 /** `POST /messages/count_tokens` */
 export function countMessages(exchange: Exchange): Promise<Handled> {
-  return ask(exchange, FORMATS.messages, (call, route) => countTokens(call, route));
+  return ask(exchange, FORMATS.messages, COUNT);
 }
 
-export async function ask(
-  exchange: Exchange,
-  client: Format,
-  by: Ask,
-  prepare: Prepare = success,
-): Promise<Handled> {
+export async function ask(exchange: Exchange, client: Format, asking: Asking): Promise<Handled> {
   const { services, request, requestId } = exchange;
   const read = await readCall(exchange, client);
   if (!read.ok) return refuse(exchange, read.failure, client);
   const routed = route(services.config, read.value.model, servedModels(services.config));
   if (!routed.ok) return refuse(exchange, routed.failure, client);
-  const prepared = prepare(read.value, routed.value, exchange);
+  const prepared = asking.prepare?.(read.value, routed.value, exchange) ?? read;
   if (!prepared.ok) return refuse(exchange, prepared.failure, client);
   const call = prepared.value;
   if (request.headers.get("x-trivium-explain") === "1") {
-    return { response: Response.json(explain(call, routed.value), { headers: idHeaders(requestId) }) };
+    return { response: Response.json(asking.explain(call, routed.value), { headers: idHeaders(requestId) }) };
   }
-  return handled(call, routed.value, await by(call, routed.value, exchange));
+  return handled(call, routed.value, await asking.ask(call, routed.value, exchange));
 }
 
 /** Only what the log needs of a call is kept: a stream lives long, and its request may be large. */

@@ -48,14 +48,16 @@ export function encodeOpenaiError(failure: Failure): ErrorAnswer {
   return { status: statusOf(failure), body: { error: openaiErrorObject(failure) } };
 }
 
-/** `{message, type, param, code}`. */
+/** `{message, type, param, code}`, and `details` where the gateway itself has more to say of the request. */
 export function openaiErrorObject(failure: Failure): JsonObject {
   const { type, code } = SHAPES[failure.kind];
+  const details = failure.source === "client" && failure.details !== undefined ? { details: failure.details } : {};
   return {
     message: failure.message,
     type,
     param: failure.param ?? null,
     code: (CODED.has(failure.kind) ? failure.code : undefined) ?? code,
+    ...details,
   };
 }
 

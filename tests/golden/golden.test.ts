@@ -13,6 +13,7 @@ import { type StartedGateway, startGateway } from "../support/gateway.ts";
 import { checkChatStream } from "../support/grammar_chat.ts";
 import { checkMessagesStream } from "../support/grammar_messages.ts";
 import { checkResponsesStream } from "../support/grammar_responses.ts";
+import { lostPaths } from "../support/losses.ts";
 import { json, raw, startUpstream, type Upstream } from "../support/upstream.ts";
 
 const FORMATS = ["chat", "messages", "responses"] as const;
@@ -81,7 +82,7 @@ function post(format: Format, model: string, body: object): Promise<Response> {
 function sent(response: Response, text: string): string {
   const got = upstream.requests.at(-1);
   const result = response.ok && got !== undefined
-    ? { to: got.path, loss: response.headers.get("x-trivium-loss")?.split(", ") ?? [], body: got.body }
+    ? { to: got.path, loss: lostPaths(response), body: got.body }
     : { status: response.status, error: JSON.parse(text) };
   return `${steady(JSON.stringify(result, null, 2))}\n`;
 }

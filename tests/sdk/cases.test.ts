@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, describe, test } from "bun:test";
 import assert from "node:assert/strict";
 import { asArray, asObject, type Json } from "../support/grammar.ts";
+import { lostPaths } from "../support/losses.ts";
 import {
   FORMATS,
   framesOf,
@@ -34,10 +35,6 @@ async function send(client: FormatName, upstream: FormatName, body: Json): Promi
   });
   assert.equal(response.status, 200, await response.clone().text());
   return { told: asObject(stage.upstreams[upstream].last().body), response };
-}
-
-function lossesOf(response: Response): string[] {
-  return (response.headers.get("x-trivium-loss") ?? "").split(/,\s*/).filter((path) => path !== "");
 }
 
 const rolesOf = (told: Json) => asArray(told["messages"]).map((message) => asObject(message)["role"]);
@@ -100,7 +97,7 @@ describe("case 35: arguments in history that are no JSON, messages upstream", ()
       ],
     });
     assert.deepEqual(readTold("messages", told).calls, [{ id: "call_1", name: "f", input: { _raw: '{"a": tru' } }]);
-    assert.ok(lossesOf(response).length > 0, "no loss was named");
+    assert.ok(lostPaths(response).length > 0, "no loss was named");
   });
 });
 

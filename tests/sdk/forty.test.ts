@@ -7,6 +7,7 @@ import assert from "node:assert/strict";
 import { openClient } from "../support/clients.ts";
 import { type StartedGateway, startGateway } from "../support/gateway.ts";
 import { asArray, asObject, type Json, readFrames, Violations } from "../support/grammar.ts";
+import { lostPaths } from "../support/losses.ts";
 import {
   bodyOf,
   framesOf,
@@ -206,7 +207,7 @@ describe("models that ask for more than their format", () => {
     const response = await post(gateway.url, client, plainBody(client, model, fields));
     assert.equal(response.status, 200, await response.clone().text());
     const { body, path } = upstream.last();
-    return { body: asObject(body), path, loss: response.headers.get("x-trivium-loss") ?? "" };
+    return { body: asObject(body), path, loss: lostPaths(response).join(", ") };
   }
 
   const tools = [{ name: "f", input_schema: { type: "object", properties: {} } }];

@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, test } from "bun:test";
 import assert from "node:assert/strict";
 import { type StartedGateway, startGateway } from "../support/gateway.ts";
 import { asArray, asObject, type Json } from "../support/grammar.ts";
+import { lostPaths } from "../support/losses.ts";
 import { bodyOf, FORMATS, PATH, plainBody, post } from "../support/pairs.ts";
 import { said } from "../support/said.ts";
 import type { FormatName } from "../support/told.ts";
@@ -45,7 +46,7 @@ async function ask(client: FormatName, model: string, fields: Json, headers: Rec
   const response = await post(gateway.url, client, plainBody(client, model, fields), { headers });
   const text = await response.text();
   assert.equal(response.status, 200, text);
-  const losses = (response.headers.get("x-trivium-loss") ?? "").split(", ").filter((path) => path !== "");
+  const losses = lostPaths(response);
   return { told: asObject(upstream.last().body), losses } satisfies Answered;
 }
 

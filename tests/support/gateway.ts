@@ -1,4 +1,5 @@
 /** The gateway in this process, behind real HTTP on a free loopback port. */
+import type { Log, LogFields } from "../../lib/base/log.ts";
 import { serve } from "../../lib/base/runtime.ts";
 import { parseConfig } from "../../lib/config.ts";
 import { createGateway } from "../../lib/gateway.ts";
@@ -13,14 +14,26 @@ export interface StartedGateway {
 export async function startGateway(
   yaml: string,
   env: Record<string, string | undefined> = {},
+  log?: Log,
 ): Promise<StartedGateway> {
   const parsed = parseConfig(yaml, "test.yaml", env);
   if (!parsed.ok) throw new Error(`The test's config is wrong: ${JSON.stringify(parsed.issues, null, 2)}\n${yaml}`);
-  const gateway = createGateway(parsed.value);
+  const gateway = createGateway(parsed.value, log === undefined ? {} : { log });
   const server = await serve({ hostname: "127.0.0.1", port: 0, handle: (request) => gateway.handle(request) });
   return {
     url: `http://127.0.0.1:${server.port}`,
     // By force: some tests leave streams open on purpose.
     stop: () => server.stop(true),
   };
+}
+
+export interface KeptLog extends Log {
+  lines: ({ event: string } & LogFields)[];
+}
+
+/** A log that keeps its lines. */
+export function keptLog(): KeptLog {
+  const lines: KeptLog["lines"] = [];
+  const keep = (event: string, fields: LogFields = {}): void => void lines.push({ event, ...fields });
+  return { lines, info: keep, warn: keep, error: keep, flush: () => {} };
 }

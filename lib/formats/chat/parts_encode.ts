@@ -4,6 +4,7 @@ import { unsupported } from "../../base/failure.ts";
 import type { JsonObject } from "../../base/fields.ts";
 import type { CompactionPart, Extra, MediaPart, NativePart, Part, SearchResultPart, TextPart } from "../../neutral.ts";
 import { summaryText } from "../../translation/compaction.ts";
+import { loseWithin } from "../../translation/leftover.ts";
 import { dataUrl } from "../../translation/media.ts";
 import { withMark } from "./cache_marks.ts";
 import { type Encoding, nameOf } from "./encoding.ts";
@@ -24,6 +25,7 @@ export function encodePart(part: Part, encoding: Encoding): JsonObject | undefin
     case "refusal":
       return text(part.text);
     case "search_result":
+      loseWithin(part, encoding.request, encoding.losses);
       return finished(text(searchResultText(part)), part, encoding);
     case "compaction":
       return encodeCompaction(part, encoding);

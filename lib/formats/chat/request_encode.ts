@@ -92,6 +92,12 @@ function maxTokensKey({ request, target, isOwn }: Encoding): string {
 function encodeEffort(encoding: Encoding, hasTools: boolean): Effort | undefined {
   const { request, target } = encoding;
   withExtra({}, request.reasoning?.extra, nameOf(request, "reasoning"), encoding.losses);
+  if (request.origin === "messages" && request.reasoning?.display === "omitted") {
+    encoding.losses.add(
+      `${nameOf(request, "reasoning")}.display`,
+      "what the upstream shows of its thinking can't be chosen",
+    );
+  }
   const { thinking, efforts, toolsNeedResponses } = target.capabilities;
   const wanted = wantedEffort(encoding);
   // Other makers' gateways find their own way to such a model.
@@ -225,6 +231,8 @@ function storage(encoding: Encoding): JsonObject {
   return keepsMetadata ? { store: true, ...defined({ metadata }) } : {};
 }
 
+const LIFETIMES: ReadonlySet<string> = new Set(["30m", "24h", "in_memory"]);
+
 /** `prompt_cache_options` knows `30m`; all other times belong to `prompt_cache_retention`. */
 function requestCache(encoding: Encoding): JsonObject {
   const { request, isOwn, isOpenAi } = encoding;
@@ -240,6 +248,9 @@ function requestCache(encoding: Encoding): JsonObject {
     };
     for (const field of Object.keys(defined(asked))) lose(encoding, field, "this upstream may not know it");
     return {};
+  }
+  if (!isOwn && ttl !== undefined && !LIFETIMES.has(ttl)) {
+    lose(encoding, "cacheTtl", "chat's caches can't live so long");
   }
   const options = defined({ mode, ttl: ttl === "30m" ? ttl : undefined });
   return defined({

@@ -53,7 +53,13 @@ function mark(blocks: JsonObject[], cache: { ttl?: string }, path: string, encod
   } else setMark(holder, cache, path, encoding);
 }
 
+/** Of a mark, as its API knows them; nothing said is the shortest. */
+const LIFETIMES: ReadonlySet<string | undefined> = new Set([undefined, "5m", "1h"]);
+
 export function setMark(holder: JsonObject, cache: { ttl?: string }, path: string, encoding: Encoding): void {
+  if (!encoding.own && !LIFETIMES.has(cache.ttl)) {
+    encoding.losses.add(`${markPath(encoding.request, path)}.ttl`, "marks live for 5 minutes or an hour here");
+  }
   const extra = holder["cache_control"] as JsonObject | undefined;
   holder["cache_control"] = { ...encodeCache(cache), ...extra };
   if (!encoding.marks.some((mark) => mark.holder === holder)) encoding.marks.push({ holder, path });

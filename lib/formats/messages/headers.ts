@@ -3,7 +3,8 @@ import { pickHeaders } from "../../translation/headers.ts";
 import { DEFAULT_VERSION } from "./wire.ts";
 
 const ANYWHERE = /^anthropic-(?:version|beta)$/;
-const ANTHROPIC = /^(?:anthropic-(?:version|beta)|x-app|x-claude-code-session-id|idempotency-key)$/;
+const ANTHROPIC =
+  /^(?:anthropic-(?:version|beta)|x-app|(?:x-claude-code-session|anthropic-user-profile|anthropic-workspace)-id|idempotency-key)$/;
 
 /** What goes on with a request that passes as bytes. */
 export function passedHeaders(headers: Headers, target: Target): Record<string, string> {

@@ -53,11 +53,15 @@ function toolExtra(tool: Fields, control: JsonObject | undefined): { extra?: Ext
 
 /** A function for other formats, its own definition for this one. */
 function knownTool(tool: Fields, type: string, known: { description: string; schema: JsonObject }): Tool {
+  tool.skip("type");
+  const { cache, rest } = decodeCache(tool);
   return {
     kind: "function",
     name: tool.string("name") ?? type,
     ...known,
+    ...defined({ strict: tool.boolean("strict"), deferLoading: tool.boolean("defer_loading"), cache }),
     path: tool.path,
+    ...toolExtra(tool, rest),
     native: { format: "messages", value: tool.value },
   };
 }

@@ -61,6 +61,6 @@ export function decodeCache(fields: Fields): { cache?: { ttl?: string }; rest?: 
 
 /** Only `5m` (the default) and `1h` exist: a longer life becomes `1h`, anything else the default. */
 export function encodeCache(cache: { ttl?: string }): JsonObject {
-  const ttl = cache.ttl === "24h" ? "1h" : cache.ttl;
+  const ttl = cache.ttl === "24h" || cache.ttl === "12h" ? "1h" : cache.ttl;
   return { type: "ephemeral", ...(ttl === "5m" || ttl === "1h" ? { ttl } : {}) };
 }

@@ -5,7 +5,7 @@
  * `resources/responses`.
  */
 import { isObject, type JsonObject } from "../../base/fields.ts";
-import type { NeutralRequest, Part, Tool, ToolCallPart, ToolResultPart } from "../../neutral.ts";
+import type { Extra, NeutralRequest, Part, Tool, ToolCallPart, ToolResultPart } from "../../neutral.ts";
 import { defined, FORMAT } from "./wire.ts";
 
 interface Definition {
@@ -84,7 +84,11 @@ export function decodeClientTool(value: JsonObject, path: string): Tool | undefi
   const place = isObject(value["environment"]) ? value["environment"]["type"] : "local";
   if (definition === undefined || place !== "local") return undefined;
   const { description, schema } = definition;
-  return { kind: "function", name: type, description, schema, path, native: { format: FORMAT, value } };
+  const { type: _, environment: _environment, allowed_callers: callers, ...fields } = value;
+  // Called by the model itself, which is what a function is without a word.
+  if (JSON.stringify(callers) !== '["direct"]') fields["allowed_callers"] = callers;
+  const extra: Extra = { format: FORMAT, fields };
+  return { kind: "function", name: type, description, schema, path, extra, native: { format: FORMAT, value } };
 }
 
 export function isClientTool(type: string): boolean {

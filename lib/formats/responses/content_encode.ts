@@ -2,6 +2,7 @@
 import { unsupported } from "../../base/failure.ts";
 import type { JsonObject } from "../../base/fields.ts";
 import type { Citation, MediaPart, Part, SearchResultPart } from "../../neutral.ts";
+import { loseWithin } from "../../translation/leftover.ts";
 import { dataUrl } from "../../translation/media.ts";
 import { shiftCitation } from "./content_decode.ts";
 import { carryExtra, clientName, type Encoding } from "./encoding.ts";
@@ -34,6 +35,7 @@ export function encodeInputPart(encoding: Encoding, part: Part): JsonObject[] {
       refuse(encoding, part, "Video can't be sent to a model behind the Responses API");
       return [];
     case "search_result":
+      loseWithin(part, encoding.request, encoding.losses);
       return [finish(encoding, part, { type: "input_text", text: searchResultText(part) })];
     case "compaction":
       return part.text === undefined ? [] : [finish(encoding, part, { type: "input_text", text: part.text })];
@@ -166,7 +168,7 @@ export function encodeOutputPart(
   });
 }
 
-function reportCitations(encoding: Encoding, part: Part & { kind: "text" }): void {
+export function reportCitations(encoding: Encoding, part: Part & { kind: "text" }): void {
   if (part.citations !== undefined && part.citations.length > 0) {
     const name = clientName(encoding.request, "citations");
     encoding.losses.add(`${part.path}.${name}`, "responses has citations in answers alone");

@@ -3,7 +3,7 @@ import type { JsonObject } from "../../base/fields.ts";
 import type { Message, Part, Tool, ToolResultPart } from "../../neutral.ts";
 import { settleToolResults } from "../../translation/history.ts";
 import { callId } from "../../translation/ids.ts";
-import { contentOf, encodeInputPart } from "./content_encode.ts";
+import { contentOf, encodeInputPart, reportCitations } from "./content_encode.ts";
 import { carryExtra, clientName, type Encoding } from "./encoding.ts";
 import { encodeModelParts } from "./history_encode.ts";
 import { encodeTools } from "./tools_encode.ts";
@@ -45,7 +45,10 @@ function encodeInstructions(encoding: Encoding): { instructions: string | undefi
     };
   }
   if (parts.every((part) => part.kind === "text" && !encoding.marks.has(part))) {
-    for (const part of parts) carryExtra(encoding, part.extra, part.path);
+    for (const part of parts) {
+      carryExtra(encoding, part.extra, part.path);
+      if (part.kind === "text") reportCitations(encoding, part);
+    }
     return { instructions: joinTexts(parts), leading: [] };
   }
   const item = messageItem(systemRole(encoding), parts.flatMap((part) => encodeInputPart(encoding, part)));

@@ -192,7 +192,9 @@ function* addNative(state: FrameState, open: OpenPart, part: NativePart): Genera
 
 /** What this format has no item for, in words where it has any. */
 function* addWords(state: FrameState, open: OpenPart, text: string | undefined): Generator<string> {
-  state.losses.add(`output[${state.output.length}]`, "responses has no such item");
+  // As a whole answer counts them: the item that is still open is one already.
+  const at = state.output.length + (state.item === undefined ? 0 : 1);
+  state.losses.add(`output[${at}]`, "responses has no such item");
   if (text === undefined || text === "") return;
   open.part = { kind: "text", text: "" };
   yield* addDelta(state, text);

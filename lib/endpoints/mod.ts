@@ -3,7 +3,7 @@ import type { Endpoint } from "../exchange.ts";
 import { FORMATS } from "../formats/mod.ts";
 import { answerIn, countMessages } from "./inference.ts";
 import { tellHealth, tellMetrics, tellModel, tellModels, welcome } from "./status.ts";
-import { refuseWebSocket } from "./websocket.ts";
+import { openWebSocket } from "./websocket.ts";
 
 // deno-fmt-ignore
 export const ENDPOINTS: readonly Endpoint[] = [
@@ -16,7 +16,7 @@ export const ENDPOINTS: readonly Endpoint[] = [
   { method: "POST", pattern: "/messages",              handle: answerIn(FORMATS.messages) },
   { method: "POST", pattern: "/messages/count_tokens", handle: countMessages },
   { method: "POST", pattern: "/responses",             handle: answerIn(FORMATS.responses) },
-  { method: "GET",  pattern: "/responses",             handle: refuseWebSocket },
+  { method: "GET",  pattern: "/responses",             handle: openWebSocket },
 ];
 
 /** The endpoints at a path, of all methods, with what their pattern's variables stand for. */

@@ -14,7 +14,7 @@ import { type Frame, inputItems, requestBody } from "./socket_request.ts";
 import { warmup } from "./socket_warmup.ts";
 
 export interface TurnContext {
-  /** The upgrade's. */
+  /** The upgrade's, with the headers that every turn has. */
   exchange: Exchange;
   ask: Upgrading["ask"];
   socket: Socket;
@@ -53,7 +53,7 @@ class Turn {
   async run(): Promise<void> {
     const { exchange, ask, memory, signal } = this.context;
     const body = requestBody(this.frame, this.#own, this.#before);
-    const request = new Request(exchange.url, { method: "POST", headers: turnHeaders(exchange), body, signal });
+    const request = new Request(exchange.url, { method: "POST", headers: exchange.request.headers, body, signal });
     const response = await (this.frame.isWarmup ? warmup(exchange, request) : ask(request, memory));
     if (response.ok && response.body !== null) await this.#forward(response, response.body.getReader());
     else await this.#tellStatus(response);
@@ -176,21 +176,4 @@ function objectIn(text: string): JsonObject | undefined {
   } catch {
     return undefined;
   }
-}
-
-/** Headers that were about the connection, or that ask for another kind of answer. */
-const NOT_OF_TURNS =
-  /^(?:connection|upgrade|host|origin|content-.*|transfer-encoding|accept.*|sec-.*|x-trivium-explain)$/;
-
-/** The upgrade's headers are every turn's; WebSocket mode's own beta flag means nothing to an upstream over HTTP. */
-function turnHeaders({ request }: Exchange): Headers {
-  const headers = new Headers({ "content-type": "application/json" });
-  request.headers.forEach((value, name) => {
-    if (!NOT_OF_TURNS.test(name)) headers.set(name, value);
-  });
-  const betas = (headers.get("openai-beta") ?? "").split(",").map((beta) => beta.trim());
-  const kept = betas.filter((beta) => beta !== "" && !beta.startsWith("responses_websockets"));
-  if (kept.length > 0) headers.set("openai-beta", kept.join(","));
-  else headers.delete("openai-beta");
-  return headers;
 }

@@ -15,8 +15,10 @@ export function openWebSocket(exchange: Exchange): Handled {
   if (upgrading === undefined) return unavailable(exchange);
   const foreign = foreignOrigin(request.headers);
   if (foreign !== undefined) return refuse(exchange, foreign, FORMATS.responses);
+  // The request itself can't be read any more once its connection is a socket.
+  const origin = { ...exchange, request: new Request(exchange.url, { headers: turnHeaders(request.headers) }) };
   const response = upgrading.upgrade((socket) => {
-    const session = new SocketSession(exchange, upgrading.ask, socket, () => services.sockets.delete(session));
+    const session = new SocketSession(origin, upgrading.ask, socket, () => services.sockets.delete(session));
     services.sockets.add(session);
     return session;
   });
@@ -52,4 +54,21 @@ function hostOf(origin: string): string | undefined {
   } catch {
     return undefined;
   }
+}
+
+/** Headers that were about the connection, or that ask for another kind of answer. */
+const NOT_OF_TURNS =
+  /^(?:connection|upgrade|host|origin|content-.*|transfer-encoding|accept.*|sec-.*|x-trivium-explain)$/;
+
+/** The upgrade's headers are every turn's; WebSocket mode's own beta flag means nothing to an upstream over HTTP. */
+function turnHeaders(given: Headers): Headers {
+  const headers = new Headers({ "content-type": "application/json" });
+  given.forEach((value, name) => {
+    if (!NOT_OF_TURNS.test(name)) headers.set(name, value);
+  });
+  const betas = (headers.get("openai-beta") ?? "").split(",").map((beta) => beta.trim());
+  const kept = betas.filter((beta) => beta !== "" && !beta.startsWith("responses_websockets"));
+  if (kept.length > 0) headers.set("openai-beta", kept.join(","));
+  else headers.delete("openai-beta");
+  return headers;
 }

@@ -92,6 +92,7 @@ const SHAPES: Readonly<Record<string, Shape>> = {
     param: "string|null",
     "headers?": "object",
   },
+  SocketError: { type: "'error'", status: "count", error: "SocketErrorPayload" },
   SocketErrorPayload: { "type?": "string", code: "string", message: "string", "param?": "string|null" },
 };
 
@@ -128,7 +129,7 @@ const UNIONS: Readonly<Record<string, Readonly<Record<string, Shape>>>> = {
       "encrypted_content?": "string|null",
     },
     compaction: { id: "string", encrypted_content: "string" },
-    shell_call: { id: "string", call_id: "string", action: "object", environment: "object|null", status: STATUS },
+    shell_call: { id: "string", call_id: "string", action: "object", "environment?": "object|null", status: STATUS },
     local_shell_call: { id: "string", call_id: "string", action: "object", status: STATUS },
     apply_patch_call: { id: "string", call_id: "string", operation: "object", status: "'in_progress'|'completed'" },
     tool_search_call: {
@@ -199,29 +200,43 @@ const UNIONS: Readonly<Record<string, Readonly<Record<string, Shape>>>> = {
 };
 
 /** What is wrong with an event that we wrote; events of server tools are none of ours. */
-export function faultsOfEvent(event: Json): string[] {
-  return checkUnion(event, "Event", String(event["type"]));
+export function faultsOfEvent(event: Json): readonly string[] {
+  return checkerOf("Event")(event, String(event["type"]));
 }
 
 /** What is wrong with a whole response. */
-export function faultsOfResponse(response: unknown): string[] {
-  return check(response, "Response", "response");
+export function faultsOfResponse(response: unknown): readonly string[] {
+  return checkerOf("Response")(response, "response");
 }
 
 /** What is wrong with an error of WebSocket mode. */
-export function faultsOfSocketError(event: Json): string[] {
-  return checkShape(event, { type: "'error'", status: "count", error: "SocketErrorPayload" }, "error");
+export function faultsOfSocketError(event: Json): readonly string[] {
+  return checkerOf("SocketError")(event, "error");
 }
 
-function check(value: unknown, type: string, at: string): string[] {
-  if (type.startsWith("[")) {
-    if (!Array.isArray(value)) return [`${at} is no list: ${show(value)}`];
-    return value.flatMap((each, index) => check(each, type.slice(1, -1), `${at}[${index}]`));
-  }
-  const choices = type.split("|").map((choice) => checkOne(value, choice, at));
-  if (choices.some((faults) => faults.length === 0)) return [];
-  // Of several kinds of object, the one that it says it is tells most.
-  return choices.reduce((best, faults) => faults.length < best.length ? faults : best);
+/** The faults of a value; `at` is its path. Runs for every event of every stream of the tests. */
+type Checker = (value: unknown, at: string) => readonly string[];
+
+const NONE: readonly string[] = [];
+const checkers = new Map<string, Checker>();
+
+function checkerOf(type: string): Checker {
+  let checker = checkers.get(type);
+  if (checker === undefined) checkers.set(type, checker = makeChecker(type));
+  return checker;
+}
+
+function makeChecker(type: string): Checker {
+  if (type.startsWith("[")) return listChecker(checkerOf(type.slice(1, -1)), type);
+  if (type.includes("|")) return choiceChecker(type.split("|").map(checkerOf));
+  if (type.startsWith("'")) return wordChecker(type, (value) => `'${value}'` === type);
+  const primitive = PRIMITIVES[type];
+  if (primitive !== undefined) return wordChecker(type, primitive);
+  const shape = SHAPES[type];
+  if (shape !== undefined) return shapeChecker(type, shape);
+  const kinds = UNIONS[type];
+  if (kinds === undefined) throw new Error(`This file knows no ${type}`);
+  return unionChecker(type, kinds);
 }
 
 const PRIMITIVES: Readonly<Record<string, (value: unknown) => boolean>> = {
@@ -234,26 +249,53 @@ const PRIMITIVES: Readonly<Record<string, (value: unknown) => boolean>> = {
   null: (value) => value === null,
 };
 
-function checkOne(value: unknown, type: string, at: string): string[] {
-  const primitive = PRIMITIVES[type] ?? (type.startsWith("'") ? (word: unknown) => `'${word}'` === type : undefined);
-  if (primitive !== undefined) return primitive(value) ? [] : [`${at} is no ${type}: ${show(value)}`];
-  if (!isObject(value)) return [`${at} is no ${type}: ${show(value)}`];
-  const shape = SHAPES[type];
-  return shape === undefined ? checkUnion(value, type, at) : checkShape(value, shape, at);
+function wordChecker(type: string, holds: (value: unknown) => boolean): Checker {
+  return (value, at) => holds(value) ? NONE : [`${at} is no ${type}: ${show(value)}`];
 }
 
-function checkUnion(value: Json, name: string, at: string): string[] {
-  const kinds = UNIONS[name];
-  if (kinds === undefined) return [`the test knows no ${name}`];
-  const shape = kinds[String(value["type"])] ?? kinds[""];
-  if (shape !== undefined) return checkShape(value, { type: "string", ...shape }, at);
-  return [`${at} is no ${name} of a known type: ${show(value["type"])}`];
+function listChecker(each: Checker, type: string): Checker {
+  return (value, at) =>
+    Array.isArray(value)
+      ? value.flatMap((one, index) => each(one, `${at}[${index}]`))
+      : [`${at} is no ${type}: ${show(value)}`];
 }
 
-function checkShape(value: Json, shape: Shape, at: string): string[] {
-  return Object.entries(shape).flatMap(([member, type]) => {
+/** Of several kinds of object, the one that it is nearest to tells most. */
+function choiceChecker(choices: readonly Checker[]): Checker {
+  return (value, at) => {
+    let nearest: readonly string[] | undefined;
+    for (const choice of choices) {
+      const faults = choice(value, at);
+      if (faults.length === 0) return NONE;
+      if (nearest === undefined || faults.length < nearest.length) nearest = faults;
+    }
+    return nearest ?? NONE;
+  };
+}
+
+function unionChecker(name: string, kinds: Readonly<Record<string, Shape>>): Checker {
+  const made = new Map(
+    Object.entries(kinds).map(([type, shape]) => [type, shapeChecker(name, { type: "string", ...shape })]),
+  );
+  return (value, at) => {
+    const type = isObject(value) ? String(value["type"]) : "";
+    const checker = made.get(type) ?? made.get("");
+    return checker?.(value, at) ?? [`${at} is no ${name} of a known type: ${type}`];
+  };
+}
+
+function shapeChecker(name: string, shape: Shape): Checker {
+  const members = Object.entries(shape).map(([member, type]) => {
     const name = member.replace("?", "");
-    if (value[name] !== undefined) return check(value[name], type, `${at}.${name}`);
-    return name === member ? [`${at} lacks "${name}"`] : [];
+    return { name, isRequired: name === member, checker: checkerOf(type) };
   });
+  return (value, at) => {
+    if (!isObject(value)) return [`${at} is no ${name}: ${show(value)}`];
+    const faults: string[] = [];
+    for (const { name, isRequired, checker } of members) {
+      if (value[name] !== undefined) faults.push(...checker(value[name], `${at}.${name}`));
+      else if (isRequired) faults.push(`${at} lacks "${name}"`);
+    }
+    return faults;
+  };
 }

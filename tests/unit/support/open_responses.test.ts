@@ -11,6 +11,7 @@ const RESPONSE: Json = responses.encodeResponse(
     model: "m",
     createdAt: 1,
     candidates: [{ index: 0, parts: [{ kind: "text", text: "Hi" }], stop: { reason: "stop" } }],
+    usage: undefined,
   },
   answerTo(),
 );

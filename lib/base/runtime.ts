@@ -176,16 +176,36 @@ function bunSockets(maxFrameBytes: number) {
   };
 }
 
-function denoUpgrade(runtime: DenoLike, request: Request): Upgrade {
+function denoUpgrade(runtime: DenoLike, request: Request, sockets: OpenSockets): Upgrade {
   return (open) => {
     try {
       const { socket, response } = runtime.upgradeWebSocket(request, { idleTimeout: SOCKET_IDLE_SECONDS });
       listen(socket, open);
+      sockets.add(socket);
       return response;
     } catch {
       return undefined;
     }
   };
+}
+
+/** Deno's `shutdown` cuts sockets off in the middle of what they say: it has to wait for them. */
+class OpenSockets {
+  readonly #open = new Set<WebSocket>();
+  #onNone: () => void = () => {};
+
+  add(socket: WebSocket): void {
+    this.#open.add(socket);
+    socket.addEventListener("close", () => {
+      this.#open.delete(socket);
+      if (this.#open.size === 0) this.#onNone();
+    });
+  }
+
+  /** Resolves once none is open. */
+  none(): Promise<void> {
+    return this.#open.size === 0 ? Promise.resolve() : new Promise((resolve) => this.#onNone = resolve);
+  }
 }
 
 function listen(socket: WebSocket, open: (socket: Socket) => SocketEvents): void {
@@ -207,15 +227,24 @@ function listen(socket: WebSocket, open: (socket: Socket) => SocketEvents): void
 async function serveDeno({ hostname, port, handle }: ServeOptions): Promise<Server> {
   const controller = new AbortController();
   const runtime = deno as DenoLike;
+  const sockets = new OpenSockets();
+  let isStopping = false;
   const server = runtime.serve(
     { hostname, port, signal: controller.signal, onListen: () => {}, onError: () => lastResort() },
-    (request) => handle(request, denoUpgrade(runtime, request)),
+    (request) => isStopping ? Promise.resolve(goingAway()) : handle(request, denoUpgrade(runtime, request, sockets)),
   );
   const stop = async (force = false): Promise<void> => {
+    isStopping = true;
     if (force) controller.abort();
+    else await sockets.none();
     await server.shutdown();
   };
   return { port: server.addr.port, url: urlOf(hostname, server.addr.port), stop };
+}
+
+/** For who still comes while open sockets keep the server from closing. */
+function goingAway(): Response {
+  return new Response(null, { status: 503, headers: { connection: "close" } });
 }
 
 function lastResort(): Response {

@@ -1,6 +1,6 @@
 /** What a client says on a socket: `response.create` as a request for a stream, and all else that it may send. */
 import { type Failure, invalid, type Result, success } from "../base/failure.ts";
-import { describe, isObject, type JsonObject } from "../base/fields.ts";
+import { describe, type JsonObject } from "../base/fields.ts";
 import { parseJson, scanObject, type Span, valueAt } from "../base/json.ts";
 import type { Conversation } from "../state/session.ts";
 
@@ -89,14 +89,16 @@ function steerOf(text: string): JsonObject {
   return { previous_response_id: previous_response_id ?? "", input: input ?? [] };
 }
 
-/** The turn's own input as items, each of which later turns repeat. */
-export function inputItems({ bytes, members }: Frame): JsonObject[] {
+/** The turn's own input as items, which later turns repeat; what is none stays as it is, to be refused by its place. */
+export function inputItems({ bytes, members }: Frame): unknown[] {
   const span = members.get("input");
-  const input = span === undefined ? [] : parseJson(new TextDecoder().decode(bytes.subarray(span.start, span.end)));
+  if (span === undefined) return [];
+  const input = parseJson(new TextDecoder().decode(bytes.subarray(span.start, span.end)));
   if (typeof input === "string") {
     return [{ type: "message", role: "user", content: [{ type: "input_text", text: input }] }];
   }
-  return Array.isArray(input) ? input.filter(isObject) : [];
+  if (Array.isArray(input)) return input;
+  return input === null ? [] : [input];
 }
 
 /** Members that are the frame's own, or are told anew. */
@@ -112,7 +114,7 @@ const ENVELOPE: ReadonlySet<string> = new Set([
  * The same request for `POST /responses`, every member as the client wrote it. `before`: the conversation that it
  * continues, which then stands before its input in place of the earlier response's id.
  */
-export function requestBody(frame: Frame, own: readonly JsonObject[], before: Conversation | undefined): string {
+export function requestBody(frame: Frame, own: readonly unknown[], before: Conversation | undefined): string {
   const decoder = new TextDecoder();
   const members: string[] = [];
   for (const [name, { start, end }] of frame.members) {
@@ -125,4 +127,12 @@ export function requestBody(frame: Frame, own: readonly JsonObject[], before: Co
     if (before.previousId !== undefined) members.push(`"previous_response_id":${JSON.stringify(before.previousId)}`);
   }
   return `{${[...members, '"stream":true'].join(",")}}`;
+}
+
+/** A text about the request that was sent, with the paths of the client's own: `count` items stood before its input. */
+export function ownPaths(text: string, count: number): string {
+  return text.replace(/\binput\[(\d+)\]/g, (_, digits) => {
+    const index = Number(digits) - count;
+    return index < 0 ? "previous_response_id" : `input[${index}]`;
+  });
 }

@@ -5,12 +5,13 @@
 import type { Socket } from "../base/runtime.ts";
 import { cutOff, type Failure, protocolFault } from "../base/failure.ts";
 import { isObject, type JsonObject } from "../base/fields.ts";
+import { parseJson } from "../base/json.ts";
 import { type SseEvent, SseOverflow, SseReader } from "../base/sse.ts";
 import type { Exchange, Upgrading } from "../exchange.ts";
 import { FORMATS } from "../formats/mod.ts";
 import type { Conversation, SessionMemory } from "../state/session.ts";
 import { errorFrame, laneMember, streamErrorFrame, withMembers } from "./socket_frames.ts";
-import { type Frame, inputItems, requestBody } from "./socket_request.ts";
+import { type Frame, inputItems, ownPaths, requestBody } from "./socket_request.ts";
 import { warmup } from "./socket_warmup.ts";
 
 export interface TurnContext {
@@ -35,7 +36,7 @@ const HIGH_WATER_BYTES = 256 * 1024;
 const LOOK_AGAIN_MS = 10;
 
 class Turn {
-  readonly #own: JsonObject[];
+  readonly #own: unknown[];
   readonly #before: Conversation | undefined;
   /** Members that the next event gets: the lane, and with the first event what was lost. */
   #members: JsonObject;
@@ -60,7 +61,7 @@ class Turn {
   }
 
   async #tellStatus(response: Response): Promise<void> {
-    const body = objectIn(await response.text()) ?? FORMATS.responses.encodeError(noAnswer(), "").body;
+    const body = objectIn(this.#ownPaths(await response.text())) ?? FORMATS.responses.encodeError(noAnswer(), "").body;
     const headers: Record<string, string> = {};
     for (const name of ["retry-after", "retry-after-ms", "x-should-retry", "x-request-id"]) {
       const value = response.headers.get(name);
@@ -71,22 +72,37 @@ class Turn {
   }
 
   async #forward(response: Response, reader: ReadableStreamDefaultReader<Uint8Array>): Promise<void> {
+    const { signal } = this.context;
     const lost = response.headers.get("x-trivium-loss");
-    const sse = new SseReader(MAX_EVENT_BYTES);
     // What HTTP says in a header: nothing is lost in silence here either.
-    if (lost !== null) this.#members = { ...this.#members, "x-trivium-loss": lost };
+    if (lost !== null) this.#members = { ...this.#members, "x-trivium-loss": this.#ownPaths(lost) };
+    // By it the answer's body is seen to be of no more use to anyone.
+    const leave = () => void reader.cancel().catch(() => {});
+    signal.addEventListener("abort", leave, { once: true });
+    if (signal.aborted) leave();
     try {
-      for (;;) {
-        await this.#clientIsReading();
-        const { done, value } = await reader.read();
-        for (const event of done ? sse.end() : sse.feed(value)) this.#event(event);
-        if (done) break;
-      }
+      await this.#read(reader);
     } catch (error) {
-      if (!(error instanceof SseOverflow) && !this.context.signal.aborted) throw error;
-      await reader.cancel().catch(() => {});
+      if (!(error instanceof SseOverflow)) throw error;
+      leave();
+    } finally {
+      signal.removeEventListener("abort", leave);
     }
-    if (!this.#over) this.#fail(cutOff());
+    if (!this.#over && !signal.aborted) this.#fail(cutOff());
+  }
+
+  async #read(reader: ReadableStreamDefaultReader<Uint8Array>): Promise<void> {
+    const sse = new SseReader(MAX_EVENT_BYTES);
+    for (;;) {
+      await this.#clientIsReading();
+      const { done, value } = await reader.read();
+      for (const event of done ? sse.end() : sse.feed(value)) this.#event(event);
+      if (done) return;
+    }
+  }
+
+  #ownPaths(text: string): string {
+    return this.#before === undefined ? text : ownPaths(text, this.#before.items.length);
   }
 
   async #clientIsReading(): Promise<void> {
@@ -140,7 +156,8 @@ class Turn {
     const told = this.#lifecycle(data);
     const response = objectIn(told)?.["response"];
     if (isObject(response) && typeof response["id"] === "string") {
-      const stored = { id: response["id"], scope, createdAt: Date.now(), response, input: this.#own };
+      const input = this.#own.filter(isObject);
+      const stored = { id: response["id"], scope, createdAt: Date.now(), response, input };
       memory.remember(previousId === undefined ? stored : { ...stored, previousId }, lane);
     }
     this.#send(told);
@@ -171,7 +188,7 @@ function typeOf(data: string): string {
 
 function objectIn(text: string): JsonObject | undefined {
   try {
-    const value: unknown = JSON.parse(text);
+    const value = parseJson(text);
     return isObject(value) ? value : undefined;
   } catch {
     return undefined;

@@ -334,6 +334,35 @@ describe("errors and headers", () => {
     assert.ok(frames.slice(1).every((frame) => !("x-trivium-loss" in frame)));
   });
 
+  test("places in what a turn continues are not told as places in its own input", async () => {
+    const socket = await connect();
+    stage.upstreams.messages.answer(replyOf("messages", said(), "streamed"));
+    const search = { type: "tool_search_call", execution: "server", arguments: {}, status: "completed" };
+    const first = await socket.turn(hi("messages", { input: [{ role: "user", content: "Hi" }, search] }));
+    assert.equal(first[0]?.["x-trivium-loss"], "input[1]");
+    const fields = { previous_response_id: responseIn(first)["id"] };
+    const next = await socket.turn(hi("messages", { ...fields, input: [{ role: "user", content: "?" }, search] }));
+    assert.equal(next[0]?.["x-trivium-loss"], "previous_response_id, input[1]");
+    const [bad] = await socket.turn(hi("messages", { ...fields, input: [{ role: "user", content: "?" }, 7] }));
+    assertSocketError(bad, 400, /./);
+    assert.equal(asObject(bad?.["error"])["param"], "input[1]");
+    assert.match(String(asObject(bad?.["error"])["message"]), /input\[1\]/);
+  });
+
+  test("a client that leaves is noted as one that left", async () => {
+    const left = async () => {
+      const text = await (await fetch(`${stage.gateway.url}/metrics`)).text();
+      return Number(/^trivium_clients_left_total\{client="responses"\} (\d+)$/m.exec(text)?.[1] ?? 0);
+    };
+    const before = await left();
+    const socket = await connect();
+    stage.upstreams.chat.answer(hangs("chat"));
+    socket.send({ type: "response.create", ...hi("chat") });
+    await socket.next();
+    socket.close();
+    while (await left() === before) await new Promise((resolve) => setTimeout(resolve, 5));
+  });
+
   test("the upgrade's headers are every turn's, WebSocket mode's own beta left out", async () => {
     stage.upstreams.responses.answer(replyOf("responses", said(), "streamed"));
     const socket = await connect({

@@ -6,7 +6,7 @@ import { parseArgs } from "node:util";
 import embeddedConfig from "../config.yaml" with { type: "text" };
 import { servedModels } from "./admin.ts";
 import { createLog, type Log } from "./base/log.ts";
-import { isCompiled, RUNTIME, serve, type Server } from "./base/runtime.ts";
+import { type Handle, isCompiled, RUNTIME, serve, type Server } from "./base/runtime.ts";
 import { type Config, type Environment, formatIssue, parseAddress, parseConfig } from "./config.ts";
 import { explainOnce } from "./explain_command.ts";
 import { createGateway, type Gateway } from "./gateway.ts";
@@ -171,7 +171,7 @@ async function serveGateway(options: Options, home: string | undefined): Promise
   const log = createLog(config.logLevel);
   const gateway = createGateway(config, { log });
   guard(log, gateway);
-  const server = await listen(config.host, config.port, (request) => gateway.handle(request));
+  const server = await listen(config.host, config.port, (request, upgrade) => gateway.handle(request, upgrade), config);
   if (server === undefined) return;
   stopOnSignals(server, log, gateway);
   print(banner(config, server));
@@ -185,14 +185,21 @@ async function serveMock(options: Options): Promise<void> {
   print(`Mock upstream at ${server.url}/v1 (chat/completions, messages, responses, embeddings)\n`);
 }
 
-async function listen(hostname: string, port: number, handle: (request: Request) => Promise<Response>) {
+async function listen(hostname: string, port: number, handle: Handle, config?: Config) {
   try {
-    return await serve({ hostname, port, handle });
+    return await serve({ hostname, port, handle, ...frameLimit(config) });
   } catch (error) {
     stop(EXIT_FAILURE, `Can't listen on ${hostname}:${port}: ${(error as Error).message}\n`);
     return undefined;
   }
 }
+
+/** A frame that is a little too large is told so; one far beyond the limit is not even taken in. */
+function frameLimit(config: Config | undefined): { maxFrameBytes?: number } {
+  return config === undefined ? {} : { maxFrameBytes: config.maxBodyBytes + FRAME_SLACK_BYTES };
+}
+
+const FRAME_SLACK_BYTES = 1024 * 1024;
 
 /** Nothing that slips through may end the process: it is counted and logged, and is a bug. */
 function guard(log: Log, gateway: Gateway): void {
@@ -215,6 +222,7 @@ function stopOnSignals(server: Server, log: Log, gateway?: Gateway): void {
     isStopping = true;
     log.info("stopping", { signal, in_flight: gateway?.inFlight ?? 0 });
     const timer = setTimeout(() => exit(log, 0), DRAIN_MS);
+    gateway?.drain();
     const stopped = server.stop(gateway === undefined).catch(() => {});
     await gateway?.idle();
     // Idle keep-alive connections would hold `stop` up for as long as their clients like.

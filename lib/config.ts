@@ -45,6 +45,7 @@ export interface Timeouts {
   firstByteMs: number;
   /** Between two reads of an upstream's stream. */
   idleMs: number;
+  socketMs: number;
   /** How often a silent stream is kept alive. */
   keepaliveMs: number;
 }
@@ -103,6 +104,7 @@ const TimeoutsSchema = z.strictObject({
   first_byte_ms: milliseconds(600_000).describe("From sending a request to the upstream's first byte"),
   idle_ms: milliseconds(300_000).describe("Between two pieces of an upstream's stream"),
   keepalive_ms: milliseconds(15_000).describe("How often a silent stream to a client is kept alive"),
+  socket_ms: milliseconds(3_600_000).describe("How long a client's WebSocket may stay open"),
 });
 
 /** The shape of the file. `docs/config.schema.json` is made from it. */
@@ -259,6 +261,7 @@ function build(
     timeouts: {
       firstByteMs: raw.timeouts.first_byte_ms,
       idleMs: raw.timeouts.idle_ms,
+      socketMs: raw.timeouts.socket_ms,
       keepaliveMs: raw.timeouts.keepalive_ms,
     },
     logLevel: raw.log,

@@ -6,6 +6,7 @@ import { type Failure, invalid, type Result, success } from "./base/failure.ts";
 import { describe, type JsonObject } from "./base/fields.ts";
 import { scanObject, type Span, valueAt } from "./base/json.ts";
 import type { Log } from "./base/log.ts";
+import type { Upgrade } from "./base/runtime.ts";
 import { wantsMessagesShape } from "./admin.ts";
 import type { Config } from "./config.ts";
 import type { Format, Losses } from "./format.ts";
@@ -13,6 +14,7 @@ import { FORMATS } from "./formats/mod.ts";
 import type { Metrics } from "./metrics.ts";
 import type { Call } from "./plan.ts";
 import type { Outcome } from "./reply.ts";
+import type { ResponseStore } from "./state/store.ts";
 import type { ReasoningMemory } from "./translation/carry.ts";
 
 /** What lives as long as the gateway, and all requests share. */
@@ -21,6 +23,8 @@ export interface Services {
   readonly metrics: Metrics;
   readonly log: Log | undefined;
   readonly memory: ReasoningMemory;
+  /** The WebSockets that are open. */
+  readonly sockets: Set<{ drain(): void }>;
   /** Unix milliseconds of the gateway's making. */
   readonly since: number;
 }
@@ -38,6 +42,16 @@ export interface Exchange {
   since: number;
   /** An answer to be taken in instead of sending anything. */
   upstream?: Response;
+  /** Absent where no WebSocket can be made of the connection. */
+  upgrading?: Upgrading;
+  /** A socket's own memory: looked into before the store, and written to even with `store: false`. */
+  session?: ResponseStore;
+}
+
+export interface Upgrading {
+  upgrade: Upgrade;
+  /** Answers a request that was made of a frame as if it had come over HTTP. Never rejects. */
+  ask: (request: Request, session: ResponseStore) => Promise<Response>;
 }
 
 /** What the log and the counters say of an answer once it is over. */

@@ -122,6 +122,8 @@ export interface Answer {
   estimatedInputTokens: number;
   /** Losses that are found only while answering. */
   losses: Losses;
+  /** Whether the gateway keeps the answer, for formats whose answers say so. */
+  stored?: boolean;
 }
 
 /** Upstream bytes, framed, to neutral events. `end` is called once, when the body has ended without a fault. */

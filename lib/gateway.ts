@@ -1,22 +1,26 @@
 /** Request → response: the endpoint that serves it, what is noted of it, and the one place where a bug's exception ends. */
 import type { Log } from "./base/log.ts";
+import type { Upgrade } from "./base/runtime.ts";
 import type { Config } from "./config.ts";
 import { endpointsAt } from "./endpoints/mod.ts";
 import { type Entry, type Exchange, type Handled, notFound, refuse, type Services, wrongMethod } from "./exchange.ts";
 import { countedLosses, loggedLosses } from "./loss_report.ts";
 import { Metrics } from "./metrics.ts";
 import type { Outcome } from "./reply.ts";
+import type { ResponseStore } from "./state/store.ts";
 import { ReasoningMemory } from "./translation/carry.ts";
 import { randomId } from "./translation/ids.ts";
 
 export interface Gateway {
-  /** Never rejects. */
-  handle(request: Request): Promise<Response>;
+  /** Never rejects. Without `upgrade` there are no WebSockets. */
+  handle(request: Request, upgrade?: Upgrade): Promise<Response>;
   /** What `handle` would answer if the upstream answered `upstream`; nothing is sent. */
   handleWith(request: Request, upstream: Response): Promise<Response>;
   readonly metrics: Metrics;
   /** Answers that are still being written. */
   readonly inFlight: number;
+  /** WebSockets take no more turns, and close once those that run have ended. */
+  drain(): void;
   /** Resolves once no answer is being written any more. */
   idle(): Promise<void>;
 }
@@ -32,13 +36,16 @@ export function createGateway(config: Config, options: GatewayOptions = {}): Gat
 class TriviumGateway implements Gateway {
   readonly metrics = new Metrics();
   readonly #services: Services;
+  readonly #sockets = new Set<{ drain(): void }>();
   #inFlight = 0;
   #onIdle: (() => void)[] = [];
 
   constructor(config: Config, { log }: GatewayOptions) {
     const { metrics } = this;
-    this.#services = { config, metrics, log, memory: new ReasoningMemory(Date.now), since: Date.now() };
+    const sockets = this.#sockets;
+    this.#services = { config, metrics, log, memory: new ReasoningMemory(Date.now), sockets, since: Date.now() };
     metrics.gauge("trivium_in_flight", () => this.#inFlight);
+    metrics.gauge("trivium_sockets", () => sockets.size);
   }
 
   get inFlight(): number {
@@ -49,15 +56,21 @@ class TriviumGateway implements Gateway {
     return this.#inFlight === 0 ? Promise.resolve() : new Promise((resolve) => this.#onIdle.push(resolve));
   }
 
-  handle(request: Request): Promise<Response> {
-    return this.#guarded(request);
+  drain(): void {
+    for (const socket of this.#sockets) socket.drain();
+  }
+
+  handle(request: Request, upgrade?: Upgrade): Promise<Response> {
+    if (upgrade === undefined) return this.#guarded(request, {});
+    const ask = (turn: Request, session: ResponseStore) => this.#guarded(turn, { session });
+    return this.#guarded(request, { upgrading: { upgrade, ask } });
   }
 
   handleWith(request: Request, upstream: Response): Promise<Response> {
-    return this.#guarded(request, upstream);
+    return this.#guarded(request, { upstream });
   }
 
-  async #guarded(request: Request, upstream?: Response): Promise<Response> {
+  async #guarded(request: Request, more: Partial<Exchange>): Promise<Response> {
     const url = urlOf(request);
     const exchange: Exchange = {
       services: this.#services,
@@ -67,7 +80,7 @@ class TriviumGateway implements Gateway {
       params: [],
       requestId: randomId("req_"),
       since: performance.now(),
-      ...(upstream === undefined ? {} : { upstream }),
+      ...more,
     };
     try {
       return await this.#dispatch(exchange);

@@ -285,6 +285,8 @@ export interface Tool {
   extra?: Extra;
   /** The item of the conversation that offers it (responses' `additional_tools`); absent for the request's own list. */
   item?: Item;
+  /** That item is the result of a search, which holds it in its own format. */
+  isFound?: boolean;
   /** kind `native`: the definition as its own format writes it. */
   native?: { format: FormatName; value: JsonObject };
   /** kind `native`: what it is, where formats share the idea. */

@@ -1,13 +1,34 @@
-/** The only file that names Bun or Deno: serving, and what differs around a process. */
+/** The only file that names Bun or Deno: serving, sockets, and what differs around a process. */
 import process from "node:process";
 
-export type Handle = (request: Request) => Promise<Response>;
+/** `upgrade` makes a WebSocket of the request's connection; its response is then the one to give back. */
+export type Handle = (request: Request, upgrade: Upgrade) => Promise<Response>;
+
+/** Undefined where the request is no sound upgrade. `open` is called once, with the socket that is open then. */
+export type Upgrade = (open: (socket: Socket) => SocketEvents) => Response | undefined;
+
+/** A WebSocket, server side. Nothing here throws: what can't be sent any more is dropped. */
+export interface Socket {
+  send(text: string): void;
+  /** Bytes that were sent here and have not left yet. */
+  bufferedBytes(): number;
+  close(code: number, reason: string): void;
+}
+
+export interface SocketEvents {
+  text(text: string): void;
+  binary(): void;
+  /** Once, however it ended. */
+  closed(): void;
+}
 
 export interface ServeOptions {
   hostname: string;
   /** 0: any free port. */
   port: number;
   handle: Handle;
+  /** The largest frame of a WebSocket, in bytes: larger ones close it with 1009. */
+  maxFrameBytes?: number;
 }
 
 export interface Server {
@@ -17,9 +38,20 @@ export interface Server {
   stop(force?: boolean): Promise<void>;
 }
 
+interface BunSocket {
+  data: BunSocketData;
+  send(text: string): number;
+  getBufferedAmount(): number;
+  close(code: number, reason: string): void;
+}
+interface BunSocketData {
+  open: (socket: Socket) => SocketEvents;
+  events: SocketEvents | undefined;
+}
 interface BunServer {
   port: number;
   stop(closeActive?: boolean): Promise<void>;
+  upgrade(request: Request, options: { data: BunSocketData }): boolean;
 }
 interface BunLike {
   serve(options: {
@@ -29,8 +61,18 @@ interface BunLike {
     idleTimeout: number;
     maxRequestBodySize: number;
     development: boolean;
-    fetch: (request: Request) => Promise<Response>;
+    fetch: (request: Request, server: BunServer) => Promise<Response | undefined>;
     error: (error: Error) => Response;
+    websocket: {
+      maxPayloadLength: number;
+      backpressureLimit: number;
+      idleTimeout: number;
+      sendPings: boolean;
+      perMessageDeflate: boolean;
+      open: (socket: BunSocket) => void;
+      message: (socket: BunSocket, message: string | Uint8Array) => void;
+      close: (socket: BunSocket) => void;
+    };
   }): BunServer;
   main: string;
 }
@@ -49,6 +91,7 @@ interface DenoLike {
     },
     handle: (request: Request) => Promise<Response>,
   ): DenoServer;
+  upgradeWebSocket(request: Request, options: { idleTimeout: number }): { socket: WebSocket; response: Response };
 }
 
 const { Bun: bun, Deno: deno } = globalThis as { Bun?: BunLike; Deno?: DenoLike };
@@ -72,7 +115,10 @@ export function serve(options: ServeOptions): Promise<Server> {
 }
 
 // deno-lint-ignore require-await -- a port that is taken rejects here as it does on Deno
-async function serveBun(runtime: BunLike, { hostname, port, handle }: ServeOptions): Promise<Server> {
+async function serveBun(
+  runtime: BunLike,
+  { hostname, port, handle, maxFrameBytes = MAX_FRAME_BYTES }: ServeOptions,
+): Promise<Server> {
   const server = runtime.serve({
     hostname,
     port,
@@ -82,24 +128,123 @@ async function serveBun(runtime: BunLike, { hostname, port, handle }: ServeOptio
     idleTimeout: 0,
     maxRequestBodySize: NO_BODY_LIMIT,
     development: false,
-    fetch: handle,
+    fetch: async (request, server) => {
+      const { upgrade, hasUpgraded } = bunUpgrade(request, server);
+      const response = await handle(request, upgrade);
+      // A connection that has been upgraded has had its answer.
+      return hasUpgraded() ? undefined : response;
+    },
     error: () => lastResort(),
+    websocket: bunSockets(maxFrameBytes),
   });
   return { port: server.port, url: urlOf(hostname, server.port), stop: (force = false) => server.stop(force) };
+}
+
+/** What a socket may be silent before it is pinged; without an answer it is closed after as long again. */
+const SOCKET_IDLE_SECONDS = 30;
+/** Where nothing else is said. Also what Deno holds a message to. */
+const MAX_FRAME_BYTES = 64 * 1024 * 1024;
+const MAX_UINT32 = 0xffff_ffff;
+
+function bunUpgrade(request: Request, server: BunServer): { upgrade: Upgrade; hasUpgraded: () => boolean } {
+  let upgraded = false;
+  const upgrade: Upgrade = (open) => {
+    upgraded = server.upgrade(request, { data: { open, events: undefined } });
+    return upgraded ? new Response(null) : undefined;
+  };
+  return { upgrade, hasUpgraded: () => upgraded };
+}
+
+function bunSockets(maxFrameBytes: number) {
+  return {
+    maxPayloadLength: Math.min(maxFrameBytes, MAX_UINT32),
+    // Beyond it Bun drops messages in silence; who sends here looks at `bufferedBytes`.
+    backpressureLimit: MAX_UINT32,
+    idleTimeout: SOCKET_IDLE_SECONDS,
+    sendPings: true,
+    perMessageDeflate: false,
+    open: (socket: BunSocket) => {
+      socket.data.events = socket.data.open({
+        send: (text) => void socket.send(text),
+        bufferedBytes: () => socket.getBufferedAmount(),
+        close: (code, reason) => socket.close(code, reason),
+      });
+    },
+    message: ({ data: { events } }: BunSocket, message: string | Uint8Array) =>
+      typeof message === "string" ? events?.text(message) : events?.binary(),
+    close: ({ data: { events } }: BunSocket) => events?.closed(),
+  };
+}
+
+function denoUpgrade(runtime: DenoLike, request: Request, sockets: OpenSockets): Upgrade {
+  return (open) => {
+    try {
+      const { socket, response } = runtime.upgradeWebSocket(request, { idleTimeout: SOCKET_IDLE_SECONDS });
+      listen(socket, open);
+      sockets.add(socket);
+      return response;
+    } catch {
+      return undefined;
+    }
+  };
+}
+
+/** Deno's `shutdown` cuts sockets off in the middle of what they say: it has to wait for them. */
+class OpenSockets {
+  readonly #open = new Set<WebSocket>();
+  #onNone: () => void = () => {};
+
+  add(socket: WebSocket): void {
+    this.#open.add(socket);
+    socket.addEventListener("close", () => {
+      this.#open.delete(socket);
+      if (this.#open.size === 0) this.#onNone();
+    });
+  }
+
+  /** Resolves once none is open. */
+  none(): Promise<void> {
+    return this.#open.size === 0 ? Promise.resolve() : new Promise((resolve) => this.#onNone = resolve);
+  }
+}
+
+function listen(socket: WebSocket, open: (socket: Socket) => SocketEvents): void {
+  let events: SocketEvents | undefined;
+  const isOpen = () => socket.readyState === WebSocket.OPEN;
+  const own: Socket = {
+    send: (text) => isOpen() ? socket.send(text) : undefined,
+    bufferedBytes: () => isOpen() ? socket.bufferedAmount : 0,
+    close: (code, reason) => isOpen() ? socket.close(code, reason) : undefined,
+  };
+  socket.onopen = () => events = open(own);
+  socket.onmessage = ({ data }) => typeof data === "string" ? events?.text(data) : events?.binary();
+  socket.onclose = () => events?.closed();
+  // A close follows every error, and tells all that counts.
+  socket.onerror = (event) => event.preventDefault();
 }
 
 // deno-lint-ignore require-await -- as above
 async function serveDeno({ hostname, port, handle }: ServeOptions): Promise<Server> {
   const controller = new AbortController();
-  const server = (deno as DenoLike).serve(
+  const runtime = deno as DenoLike;
+  const sockets = new OpenSockets();
+  let isStopping = false;
+  const server = runtime.serve(
     { hostname, port, signal: controller.signal, onListen: () => {}, onError: () => lastResort() },
-    handle,
+    (request) => isStopping ? Promise.resolve(goingAway()) : handle(request, denoUpgrade(runtime, request, sockets)),
   );
   const stop = async (force = false): Promise<void> => {
+    isStopping = true;
     if (force) controller.abort();
+    else await sockets.none();
     await server.shutdown();
   };
   return { port: server.addr.port, url: urlOf(hostname, server.addr.port), stop };
+}
+
+/** For who still comes while open sockets keep the server from closing. */
+function goingAway(): Response {
+  return new Response(null, { status: 503, headers: { connection: "close" } });
 }
 
 function lastResort(): Response {

@@ -5,7 +5,7 @@ import { bytesAt } from "./bytes.ts";
 import { compactResponse } from "./compact.ts";
 import { answerIn, countMessages } from "./inference.ts";
 import { tellHealth, tellMetrics, tellModel, tellModels, welcome } from "./status.ts";
-import { refuseWebSocket } from "./websocket.ts";
+import { openWebSocket } from "./websocket.ts";
 
 // deno-fmt-ignore
 export const ENDPOINTS: readonly Endpoint[] = [
@@ -19,7 +19,7 @@ export const ENDPOINTS: readonly Endpoint[] = [
   { method: "POST", pattern: "/messages/count_tokens", handle: countMessages },
   { method: "POST", pattern: "/responses",             handle: answerIn(FORMATS.responses) },
   { method: "POST", pattern: "/responses/compact",     handle: compactResponse },
-  { method: "GET",  pattern: "/responses",             handle: refuseWebSocket },
+  { method: "GET",  pattern: "/responses",             handle: openWebSocket },
   { method: "POST", pattern: "/completions",           handle: answerIn(APIS.completions) },
   { method: "POST", pattern: "/embeddings",            handle: answerIn(APIS.embeddings) },
   ...bytesAt("images",          "/images/*"),

@@ -2,6 +2,7 @@
  * A conversation's history made whole for a strict upstream: every tool call has its result in the turn after it, and
  * every result its call (TRANSLATION.md, 2.2). Clients that lost a result, or cut their history, would else get a 400.
  */
+import { type Failure, unsupported } from "../base/failure.ts";
 import type { Losses } from "../format.ts";
 import type { Message, Part, ToolCallPart, ToolResultPart } from "../neutral.ts";
 
@@ -107,4 +108,10 @@ function withoutOrphans(message: Message, losses: Losses): Message {
       : [{ kind: "text", text: label }, ...part.parts];
   });
   return { ...message, role: message.role === "tool" ? "user" : message.role, parts };
+}
+
+/** An earlier response that nobody here knows; clients then send the full input. `path`: where the client named it. */
+export function unknownResponse(path: string): Failure {
+  const message = "This earlier response is not known here: send the full input instead of its id";
+  return { ...unsupported(message, path), code: "previous_response_not_found" };
 }

@@ -5,7 +5,7 @@
 import { createHash } from "node:crypto";
 import { fail, type Result, success, unsupported } from "../base/failure.ts";
 import type { ClientTool, Restore } from "../format.ts";
-import type { NeutralRequest, ToolCallPart } from "../neutral.ts";
+import type { NeutralRequest, Tool, ToolCallPart } from "../neutral.ts";
 
 export interface NameRules {
   /** The longest name the target takes. */
@@ -37,6 +37,17 @@ export function toolNames(request: NeutralRequest, rules: NameRules): Result<Too
   // Calls in the history of tools that are no longer offered need a legal name too, but never clash: they call nothing.
   for (const call of callsOf(request)) table.learn(clientTool(call, call.toolKind));
   return success(table);
+}
+
+/** Without tools that the conversation offers once more (responses' `additional_tools`): a list holds a name once. */
+export function distinctTools(tools: readonly Tool[]): readonly Tool[] {
+  const seen = new Set<string>();
+  return tools.filter((tool) => {
+    const key = clientKey(tool.name, tool.namespace);
+    const isRepeated = tool.item !== undefined && seen.has(key);
+    seen.add(key);
+    return !isRepeated;
+  });
 }
 
 class NameTable implements ToolNames {

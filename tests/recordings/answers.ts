@@ -6,7 +6,7 @@
 import assert from "node:assert/strict";
 import type { FormatName, NeutralResponse } from "../../lib/neutral.ts";
 import { collect } from "../../lib/translation/whole.ts";
-import { assertHeard, assertLegal, assertSameBody } from "./checks.ts";
+import { assertHeard, assertLegal, assertSameBody, assertWhole } from "./checks.ts";
 import { expected, type Heard, isLossy } from "./facts.ts";
 import { hearBody, hearSource, hearStream } from "./oracle.ts";
 import { answerBytes, type Source } from "./recordings.ts";
@@ -55,6 +55,7 @@ async function checkWhole(source: Source, client: FormatName): Promise<void> {
 async function checkGiven(source: Source, client: FormatName, heard: Heard, given: Given): Promise<void> {
   const want = expected(heard, client, source.format);
   assertLegal(client, given.stream);
+  assertWhole(client, given.whole);
   assertHeard(client, hearStream(client, given.stream), want, "streamed");
   assertHeard(client, hearBody(client, given.whole), want, "whole");
   const final = await finalOf(client, given.stream);

@@ -4,6 +4,7 @@ import { checkChatStream } from "../support/grammar_chat.ts";
 import { asArray, isObject, type Json } from "../support/grammar.ts";
 import { checkMessagesStream } from "../support/grammar_messages.ts";
 import { checkResponsesStream } from "../support/grammar_responses.ts";
+import { faultsOfResponse } from "../support/open_responses.ts";
 import type { FormatName } from "../support/told.ts";
 import type { Call, Facts, Heard } from "./facts.ts";
 import { steady } from "./translate.ts";
@@ -16,6 +17,11 @@ const GRAMMARS: Readonly<Record<FormatName, (wire: string) => string[]>> = {
 
 export function assertLegal(client: FormatName, wire: string): void {
   assert.deepEqual(GRAMMARS[client](wire), []);
+}
+
+/** The same of an answer that came whole, where the format's own specification says what it must hold. */
+export function assertWhole(client: FormatName, body: unknown): void {
+  if (client === "responses") assert.deepEqual(faultsOfResponse(body), []);
 }
 
 /** `got` was heard by a client of this format, `want` is what it had to hear. */

@@ -85,7 +85,7 @@ function parsed(data: string): Json[] {
 /** The last frames, of which an error consists where there is one, and those before them. */
 function endOf(client: FormatName, wire: string): { told: string; end: string } {
   let start = wire.length;
-  for (let frames = client === "responses" ? 2 : 1; frames > 0; frames--) {
+  for (let frames = client === "responses" ? 3 : 1; frames > 0; frames--) {
     const at = wire.lastIndexOf("\n\n", start - 3);
     start = at === -1 ? 0 : at + 2;
   }

@@ -5,6 +5,8 @@ import { request as httpRequest } from "node:http";
 import { afterAll, beforeAll, describe, test } from "bun:test";
 import assert from "node:assert/strict";
 import OpenAI from "openai";
+import { parseConfig } from "../../lib/config.ts";
+import { createGateway } from "../../lib/gateway.ts";
 import { type StartedGateway, startGateway } from "../support/gateway.ts";
 import { asArray, asObject, type Json } from "../support/grammar.ts";
 import { bodyOf, FORMATS, framesOf, PATH, plainBody, post } from "../support/pairs.ts";
@@ -235,21 +237,27 @@ describe("unknown paths and methods", () => {
     await assertError(response, 405, "openai");
   });
 
-  test("a WebSocket upgrade on /v1/responses is answered 426, never 404 (Codex)", async () => {
-    const status = await new Promise<number | undefined>((resolve, reject) => {
-      const headers = {
-        connection: "Upgrade",
-        upgrade: "websocket",
-        "sec-websocket-version": "13",
-        "sec-websocket-key": "dGhlIHNhbXBsZSBub25jZQ==",
-      };
-      const asking = httpRequest(`${gateway.url}/v1/responses`, { headers }, (response) => {
-        response.resume();
-        resolve(response.statusCode);
+  test("a WebSocket upgrade on /v1/responses is accepted (Codex), 426 where there are no sockets, never 404", async () => {
+    const headers = {
+      connection: "Upgrade",
+      upgrade: "websocket",
+      "sec-websocket-version": "13",
+      "sec-websocket-key": "dGhlIHNhbXBsZSBub25jZQ==",
+    };
+    const accept = await new Promise<string | undefined>((resolve, reject) => {
+      const asking = httpRequest(`${gateway.url}/v1/responses`, { headers });
+      asking.on("upgrade", (response, socket) => {
+        socket.destroy();
+        resolve(response.headers["sec-websocket-accept"]);
       });
+      asking.on("response", (response) => reject(new Error(`status ${response.statusCode}`)));
       asking.on("error", reject);
       asking.end();
     });
+    assert.equal(accept, "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
+    const parsed = parseConfig("providers: { mock: {} }", "test.yaml", {});
+    assert.ok(parsed.ok);
+    const { status } = await createGateway(parsed.value).handle(new Request("http://h/v1/responses", { headers }));
     assert.equal(status, 426);
   });
 });

@@ -19,7 +19,11 @@ export async function startGateway(
   const parsed = parseConfig(yaml, "test.yaml", env);
   if (!parsed.ok) throw new Error(`The test's config is wrong: ${JSON.stringify(parsed.issues, null, 2)}\n${yaml}`);
   const gateway = createGateway(parsed.value, log === undefined ? {} : { log });
-  const server = await serve({ hostname: "127.0.0.1", port: 0, handle: (request) => gateway.handle(request) });
+  const server = await serve({
+    hostname: "127.0.0.1",
+    port: 0,
+    handle: (request, upgrade) => gateway.handle(request, upgrade),
+  });
   return {
     url: `http://127.0.0.1:${server.port}`,
     // By force: some tests leave streams open on purpose.

@@ -1,4 +1,4 @@
-/** TRANSLATION.md, 4.3 and 4.7: is this a legal Responses stream to its last event? */
+/** TRANSLATION.md, 4.3 and 4.7, and Open Responses: is this a legal Responses stream to its last event? */
 import { isDeepStrictEqual } from "node:util";
 import {
   asArray,
@@ -14,6 +14,7 @@ import {
   show,
   Violations,
 } from "./grammar.ts";
+import { faultsOfEvent } from "./open_responses.ts";
 
 /** One content part or summary part of the open item. */
 interface Part {
@@ -48,6 +49,8 @@ interface State {
   itemIds: Set<string>;
   failed: boolean;
   end: string | undefined;
+  /** `[DONE]` has come: nothing may follow it. */
+  over: boolean;
 }
 
 const STREAM_KEYS = [
@@ -90,16 +93,25 @@ export function checkResponsesStream(text: string): string[] {
     itemIds: new Set(),
     failed: false,
     end: undefined,
+    over: false,
   };
   for (const frame of readFrames(text, violations)) checkFrame(frame, state);
   violations.where = "end";
   violations.check(state.end !== undefined, "no terminal event");
+  violations.check(state.over, "no [DONE]");
   return violations.list;
 }
 
 function checkFrame(frame: Frame, state: State): void {
   const { violations } = state;
   violations.where = `frame ${frame.number} (${frame.event})`;
+  violations.check(!state.over, "an event after [DONE]");
+  if (frame.data === "[DONE]") {
+    violations.check(frame.event === undefined, "a [DONE] with a name");
+    violations.check(state.end !== undefined, "[DONE] before the end");
+    state.over = true;
+    return;
+  }
   violations.check(state.end === undefined, `an event after ${state.end}`);
   const data = parseObject(frame.data, violations);
   if (data === undefined) return;
@@ -111,6 +123,9 @@ function checkFrame(frame: Frame, state: State): void {
   if (state.events > 0) violations.check(type !== "response.created", "a second response.created");
   else violations.check(type === "response.created", "the first event isn't response.created");
   state.events++;
+  if (!SERVER_EVENT.test(type) && type !== "keepalive") {
+    for (const fault of faultsOfEvent(data)) violations.add(fault);
+  }
   dispatch(type, data, state);
 }
 

@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, test } from "bun:test";
 import { IS_BUN, ROOT, runProcess, SOURCE, type StartedProcess, startProcess } from "../support/process.ts";
+import { openSocket } from "../support/socket.ts";
 import { until } from "../support/many.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "trivium-"));
@@ -70,6 +71,22 @@ function suite(name: string, command: () => readonly string[]): void {
       assert.match(await response.text(), /data: \[DONE\]\n\n$/);
       assert.equal(await started.exited, 0);
     }, 20_000);
+
+    test(
+      "a running turn of a WebSocket is let to its end by SIGTERM, then the socket is closed, idle ones at once",
+      async () => {
+        const started = await startProcess([...command(), "--port", "0"], {}, folder);
+        const [busy, idle] = [await openSocket(started.url), await openSocket(started.url)];
+        busy.send({ type: "response.create", model: "mock/slow-100", input: "one two three" });
+        await busy.next();
+        started.signal("SIGTERM");
+        assert.equal((await idle.closed).code, 1001);
+        assert.equal((await busy.rest()).at(-1)?.["type"], "response.completed");
+        assert.equal((await busy.closed).code, 1001);
+        assert.equal(await started.exited, 0);
+      },
+      20_000,
+    );
 
     test("a faulty config is told with its place, exit code 2; check only checks", () => {
       const file = join(folder, "faulty.yaml");

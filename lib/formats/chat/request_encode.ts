@@ -1,9 +1,10 @@
 /** A request for an upstream: neutral → wire (TRANSLATION.md, 2.1, 2.7, 2.8). */
-import { fail, type Failure, invalid, type Result, success, unsupported } from "../../base/failure.ts";
+import { fail, invalid, type Result, success, unsupported } from "../../base/failure.ts";
 import { isObject, type JsonObject } from "../../base/fields.ts";
 import type { EncodedRequest, Losses, Target } from "../../format.ts";
 import type { Effort, NeutralRequest } from "../../neutral.ts";
 import { clipEffort, effortOfBudget } from "../../translation/effort.ts";
+import { unknownResponse } from "../../translation/history.ts";
 import { derivedId } from "../../translation/ids.ts";
 import { toolNames } from "../../translation/names.ts";
 import { saysNothing } from "../../translation/leftover.ts";
@@ -66,11 +67,6 @@ function refuseForeign({ request, isOwn, faults }: Encoding): void {
   for (const key of Object.keys(defined(stateful))) refuse(nameOf(request, key));
   if (request.maxOutputTokens === 0) refuse(nameOf(request, "maxOutputTokens"));
   if (request.audioOutput !== undefined) refuse(nameOf(request, "audioOutput"));
-}
-
-function unknownResponse(path: string): Failure {
-  const message = "This upstream keeps no earlier response: send the full input instead of its id";
-  return { ...unsupported(message, path), code: "previous_response_not_found" };
 }
 
 function maxTokens(encoding: Encoding): JsonObject {

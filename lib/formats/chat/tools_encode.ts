@@ -3,6 +3,7 @@ import { unsupported } from "../../base/failure.ts";
 import type { JsonObject } from "../../base/fields.ts";
 import type { Tool, ToolChoice, WebSearch } from "../../neutral.ts";
 import { CUSTOM_TOOL_SCHEMA, customDescription } from "../../translation/arguments.ts";
+import { distinctTools } from "../../translation/names.ts";
 import { isStrictSchema, objectSchema } from "../../translation/schema.ts";
 import { type Encoding, lose, nameOf } from "./encoding.ts";
 import { defined, withExtra } from "./wire.ts";
@@ -29,8 +30,9 @@ export function encodeTools(encoding: Encoding): JsonObject {
 /** The tools less those that the choice leaves out, where the upstream may not know such a choice. */
 function allowedTools({ request, isOwn, isOpenAi }: Encoding): readonly Tool[] {
   const choice = request.toolChoice;
-  if (choice?.type !== "allowed" || isOwn || isOpenAi) return request.tools;
-  return request.tools.filter((tool) => choice.names.includes(tool.name));
+  const tools = distinctTools(request.tools);
+  if (choice?.type !== "allowed" || isOwn || isOpenAi) return tools;
+  return tools.filter((tool) => choice.names.includes(tool.name));
 }
 
 function refuseAll({ faults, request }: Encoding): void {

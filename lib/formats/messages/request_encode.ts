@@ -3,6 +3,7 @@ import { fail, type Failure, invalid, type Result, success, unsupported } from "
 import type { JsonObject } from "../../base/fields.ts";
 import type { EncodedRequest, Losses, Target } from "../../format.ts";
 import type { NeutralRequest } from "../../neutral.ts";
+import { unknownResponse } from "../../translation/history.ts";
 import { type ToolNames, toolNames } from "../../translation/names.ts";
 import { constrainedSchema } from "../../translation/schema.ts";
 import { clientName, type Encoding, markPath } from "./encoding.ts";
@@ -52,11 +53,6 @@ function refusalOf(request: NeutralRequest): Failure | undefined {
     [request.moderation !== undefined, "moderation", "The messages format moderates nothing"],
     [request.maxOutputTokens === 0, "maxOutputTokens", "The messages format answers in one token at least"],
     [
-      state?.previousId !== undefined,
-      "previousId",
-      "The messages format keeps no earlier response; send the full input",
-    ],
-    [
       state?.conversation !== undefined,
       "conversation",
       "The messages format keeps no conversation; send the full input",
@@ -65,6 +61,7 @@ function refusalOf(request: NeutralRequest): Failure | undefined {
     [state?.prompt !== undefined, "prompt", "The messages format has no stored prompts"],
     [state?.thread !== undefined, "thread", "This thread belongs to another format"],
   ];
+  if (state?.previousId !== undefined) return unknownResponse(clientName(request, "previousId"));
   const found = wanted.find(([is]) => is);
   if (found !== undefined) return unsupported(found[2], clientName(request, found[1]));
   const [member] = request.ownFormatOnly ?? [];

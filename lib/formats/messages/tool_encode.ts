@@ -3,6 +3,7 @@ import { unsupported } from "../../base/failure.ts";
 import type { JsonObject } from "../../base/fields.ts";
 import type { NeutralRequest, Tool, ToolCallPart } from "../../neutral.ts";
 import { CUSTOM_TOOL_SCHEMA, customDescription } from "../../translation/arguments.ts";
+import { distinctTools } from "../../translation/names.ts";
 import { constrainedSchema, isStrictSchema, objectSchema } from "../../translation/schema.ts";
 import { setMark } from "./block_encode.ts";
 import { clientName, type Encoding, refuse } from "./encoding.ts";
@@ -49,9 +50,10 @@ function withChoice(tools: JsonObject[], encoding: Encoding): JsonObject {
 /** There is no choice among some of the tools: only those are offered. */
 function offeredTools({ request, losses }: Encoding): readonly Tool[] {
   const choice = request.toolChoice;
-  if (choice?.type !== "allowed") return request.tools;
+  const tools = distinctTools(request.tools);
+  if (choice?.type !== "allowed") return tools;
   losses.add(clientName(request, "toolChoice"), "emulated: only the allowed tools are offered");
-  return request.tools.filter((tool) => choice.names.includes(tool.name));
+  return tools.filter((tool) => choice.names.includes(tool.name));
 }
 
 function encodeTool(tool: Tool, encoding: Encoding): JsonObject | undefined {

@@ -13,6 +13,8 @@ interface Definition {
   schema: JsonObject;
   /** The type, the id's prefix and the further members of the item of a call. */
   item: { type: string; prefix: string; members: (args: JsonObject) => JsonObject };
+  /** The type of the item that answers it. */
+  outputType: string;
   /** The member of that item which holds the arguments. */
   holder: string;
 }
@@ -20,6 +22,9 @@ interface Definition {
 const STRING: JsonObject = { type: "string" };
 const STRINGS: JsonObject = { type: "array", items: STRING };
 const NUMBER: JsonObject = { type: "integer" };
+
+const CLIENT = "client";
+const SEARCH_OUTPUT = "tool_search_output";
 
 const DEFINITIONS: Readonly<Record<string, Definition>> = {
   shell: {
@@ -33,6 +38,7 @@ const DEFINITIONS: Readonly<Record<string, Definition>> = {
         environment: null,
       }),
     },
+    outputType: "shell_call_output",
     holder: "action",
   },
   local_shell: {
@@ -51,6 +57,7 @@ const DEFINITIONS: Readonly<Record<string, Definition>> = {
         action: { type: "exec", command: listOf(command), env, ...options },
       }),
     },
+    outputType: "local_shell_call_output",
     holder: "action",
   },
   apply_patch: {
@@ -63,7 +70,20 @@ const DEFINITIONS: Readonly<Record<string, Definition>> = {
       diff: STRING,
     }),
     item: { type: "apply_patch_call", prefix: "apc_", members: (operation) => ({ operation }) },
+    outputType: "apply_patch_call_output",
     holder: "operation",
+  },
+  // Only where the client searches (Codex): OpenAI's own search goes through what other models are offered at once.
+  tool_search: {
+    description: "Searches for further tools by what they are to do. Those that are found can be called from then on.",
+    schema: schema(["query"], { query: STRING, limit: NUMBER }),
+    item: {
+      type: "tool_search_call",
+      prefix: "tsc_",
+      members: (args) => ({ execution: CLIENT, arguments: args }),
+    },
+    outputType: SEARCH_OUTPUT,
+    holder: "arguments",
   },
 };
 
@@ -81,18 +101,34 @@ function listOf(value: unknown): unknown[] {
 export function decodeClientTool(value: JsonObject, path: string): Tool | undefined {
   const type = String(value["type"]);
   const definition = Object.hasOwn(DEFINITIONS, type) ? DEFINITIONS[type] : undefined;
-  const place = isObject(value["environment"]) ? value["environment"]["type"] : "local";
-  if (definition === undefined || place !== "local") return undefined;
-  const { description, schema } = definition;
-  const { type: _, environment: _environment, allowed_callers: callers, ...fields } = value;
-  // Called by the model itself, which is what a function is without a word.
-  if (JSON.stringify(callers) !== '["direct"]') fields["allowed_callers"] = callers;
-  const extra: Extra = { format: FORMAT, fields };
+  if (definition === undefined || !isRunByClient(type, value)) return undefined;
+  const { description, schema } = { ...definition, ...ownWords(value) };
+  const extra: Extra = { format: FORMAT, fields: ownMembers(value) };
   return { kind: "function", name: type, description, schema, path, extra, native: { format: FORMAT, value } };
 }
 
+function isRunByClient(type: string, value: JsonObject): boolean {
+  if (type === "tool_search") return value["execution"] === CLIENT;
+  return !isObject(value["environment"]) || value["environment"]["type"] === "local";
+}
+
+/** What no function has a place for. */
+function ownMembers({ allowed_callers: callers, ...value }: JsonObject): JsonObject {
+  const { type: _, environment: __, execution: ___, description: ____, parameters: _____, ...fields } = value;
+  // Called by the model itself, which is what a function is without a word.
+  return JSON.stringify(callers) === '["direct"]' ? fields : defined({ ...fields, allowed_callers: callers });
+}
+
+/** What a search is said to be good for, and what it takes, where the client says it. */
+function ownWords({ description, parameters }: JsonObject): { description?: string; schema?: JsonObject } {
+  return defined({
+    description: textOf(description),
+    schema: isObject(parameters) ? parameters : undefined,
+  });
+}
+
 export function isClientTool(type: string): boolean {
-  return Object.hasOwn(DEFINITIONS, type);
+  return type !== "tool_search" && Object.hasOwn(DEFINITIONS, type);
 }
 
 /** The names under which a request offers such tools: what calls of these are in the answer is not functions. */
@@ -122,7 +158,9 @@ function objectIn(text: string): JsonObject | undefined {
 /** A call or an output in a client's history; undefined for items of other kinds. */
 export function decodeClientItem(value: JsonObject, path: string): ToolCallPart | ToolResultPart | undefined {
   const type = String(value["type"]);
-  const [name, definition] = Object.entries(DEFINITIONS).find(([, each]) => type.startsWith(each.item.type)) ?? [];
+  const [name, definition] =
+    Object.entries(DEFINITIONS).find(([, each]) => type === each.item.type || type === each.outputType) ?? [];
+  if (name === "tool_search" && !isRunByClient(name, value)) return undefined;
   const callId = textOf(value["call_id"]) ?? textOf(value["id"]);
   if (name === undefined || definition === undefined || callId === undefined) return undefined;
   const native = { format: FORMAT, value };
@@ -130,7 +168,7 @@ export function decodeClientItem(value: JsonObject, path: string): ToolCallPart 
     const args = argumentsIn(value[definition.holder]);
     return { kind: "tool_call", id: callId, name, toolKind: "function", arguments: JSON.stringify(args), path, native };
   }
-  const text = outputText(value["output"]);
+  const text = type === SEARCH_OUTPUT ? foundText(foundTools(value)) : outputText(value["output"]);
   const parts: Part[] = text === "" ? [] : [{ kind: "text", text }];
   const isError = value["status"] === "failed" ? true : undefined;
   return { kind: "tool_result", callId, toolKind: "function", parts, path, native, ...defined({ isError }) };
@@ -147,6 +185,28 @@ function argumentsIn(holder: unknown): JsonObject {
     if (key === "type") return value !== "exec";
     return value !== null && !(key === "env" && isObject(value) && Object.keys(value).length === 0);
   }));
+}
+
+/** The tools that a search of the client's has found; none of items of other kinds. */
+export function foundTools(value: JsonObject): unknown[] {
+  const isFound = value["type"] === SEARCH_OUTPUT && value["execution"] === CLIENT;
+  return isFound && Array.isArray(value["tools"]) ? value["tools"] : [];
+}
+
+/** Their definitions are among the request's tools from then on: the model is told which. */
+function foundText(tools: readonly unknown[]): string {
+  const lines = tools.filter(isObject).flatMap((tool) => foundLines(tool, ""));
+  return lines.length === 0 ? "No tools were found" : `These tools can be called now:\n${lines.join("\n")}`;
+}
+
+/** By the names under which formats without namespaces offer them. */
+function foundLines(tool: JsonObject, prefix: string): string[] {
+  const name = `${prefix}${String(tool["name"] ?? tool["type"])}`;
+  if (Array.isArray(tool["tools"])) {
+    return tool["tools"].filter(isObject).flatMap((each) => foundLines(each, `${name}__`));
+  }
+  const description = textOf(tool["description"]);
+  return [description === undefined ? name : `${name}: ${description}`];
 }
 
 /** A string, or what each command wrote and how it ended. */

@@ -3,7 +3,7 @@
  * written: its accumulator throws on all others.
  */
 import type { Failure } from "../../base/failure.ts";
-import { commentFrame } from "../../base/sse.ts";
+import { commentFrame, dataFrame } from "../../base/sse.ts";
 import type { Answer, StreamEncoder } from "../../format.ts";
 import type { NeutralEvent, Stop, Usage } from "../../neutral.ts";
 import { answerId } from "../../translation/ids.ts";
@@ -19,6 +19,7 @@ interface State {
   frames: FrameState;
   model: string;
   echo: Echo;
+  isStored: boolean;
   id: string;
   createdAt: number;
   serviceTier: string | undefined;
@@ -35,6 +36,7 @@ function newState(answer: Answer): State {
     frames: newFrameState(answer),
     model: answer.model,
     echo: echoOf(answer.request),
+    isStored: answer.stored ?? false,
     id: "",
     createdAt: 0,
     serviceTier: undefined,
@@ -49,6 +51,9 @@ function newState(answer: Answer): State {
 const NONE: readonly string[] = [];
 
 export const KEEPALIVE = commentFrame("keepalive");
+
+/** What ends every stream, after its terminal event (Open Responses, 2026-04-24). */
+const DONE = dataFrame("[DONE]");
 
 export function openEncoder(answer: Answer): StreamEncoder {
   const state = newState(answer);
@@ -105,9 +110,9 @@ function* start(state: State, event: Start): Generator<string> {
 }
 
 function lifecycle(state: State, type: string, outcome: Outcome): string {
-  const { id, createdAt, model, usage, serviceTier, echo, frames } = state;
+  const { id, createdAt, model, usage, serviceTier, echo, isStored, frames } = state;
   const response = responseObject(
-    { id, createdAt, model, outcome, output: outputSoFar(frames), usage, serviceTier },
+    { id, createdAt, model, outcome, output: outputSoFar(frames), usage, serviceTier, isStored },
     echo,
   );
   return frame(frames, type, { response });
@@ -132,6 +137,7 @@ function* end(state: State): Generator<string> {
   state.usage ??= uncounted(state.estimatedInputTokens);
   yield* endItem(state.frames, outcome.status === "incomplete" ? "incomplete" : "completed");
   yield lifecycle(state, `response.${outcome.status}`, outcome);
+  yield DONE;
 }
 
 /** A failed response for those who read events, then an error that the SDKs raise (TRANSLATION.md, 4.7). */
@@ -140,6 +146,7 @@ function* fail(state: State, failure: Failure): Generator<string> {
   state.over = true;
   yield lifecycle(state, "response.failed", { status: "failed", error: responseError(failure) });
   yield errorEvent(failure, state.frames.sequence);
+  yield DONE;
 }
 
 /** Accumulators refuse a stream that doesn't begin with `response.created`. */

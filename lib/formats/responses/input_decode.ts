@@ -4,7 +4,7 @@
  */
 import { describe, type Faults, Fields, isObject } from "../../base/fields.ts";
 import type { Item, Message, Part, Role, Tool, ToolResultPart } from "../../neutral.ts";
-import { decodeClientItem } from "./client_tools.ts";
+import { decodeClientItem, foundTools } from "./client_tools.ts";
 import { countFromStart, decodeContent } from "./content_decode.ts";
 import { decodeItem, decodeMessage, decodeNative, type ItemContext, skipDirectCaller } from "./item_decode.ts";
 import { decodeTools } from "./tools_decode.ts";
@@ -14,7 +14,7 @@ export interface DecodedInput {
   /** System and developer messages before all others. */
   instructions: Part[];
   messages: Message[];
-  /** Tools that `additional_tools` items offer. */
+  /** Tools that `additional_tools` items offer, and those that the client's own search has found. */
   tools: Tool[];
   /** Paths of items that no other format can do without. */
   ownFormatOnly: string[];
@@ -165,6 +165,13 @@ function addTools(state: State, fields: Fields): void {
   for (const tool of decodeTools(fields.faults, tools, fields.at("tools"))) state.tools.push({ ...tool, item });
 }
 
+/** What a search has found is offered from here on: it is loaded now, whatever was said before. */
+function addFound(state: State, fields: Fields): void {
+  const tools = decodeTools(fields.faults, foundTools(fields.value), fields.at("tools"));
+  const item: Item = { path: fields.path };
+  for (const { deferLoading: _, ...tool } of tools) state.tools.push({ ...tool, item, isFound: true });
+}
+
 /**
  * A stored item that only its own provider can look up. Reasoning can be done without (the AI SDK refers to it in every
  * turn); anything else would leave a hole in the conversation.
@@ -179,6 +186,7 @@ function addNative(state: State, fields: Fields, type: string): void {
   const known = decodeClientItem(fields.value, fields.path);
   if (known?.kind === "tool_call") return addModelParts(state, fields, [known]);
   if (known?.kind === "tool_result") {
+    addFound(state, fields);
     lastOf(state, "tool", fields.path).parts.push(known);
     return;
   }

@@ -151,7 +151,7 @@ function asError(parts: readonly Part[]): Part[] {
 function additionalTools(encoding: Encoding): Placed[] {
   const byItem = new Map<Tool["item"], Tool[]>();
   for (const tool of encoding.request.tools) {
-    if (tool.item === undefined) continue;
+    if (tool.item === undefined || tool.isFound === true) continue;
     byItem.set(tool.item, [...(byItem.get(tool.item) ?? []), tool]);
   }
   return [...byItem].map(([item, tools]) => ({

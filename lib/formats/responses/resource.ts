@@ -2,7 +2,7 @@
  * The response object: one builder for JSON answers and for every streamed event that carries it, with every member that
  * the Open Responses schema and the SDK's types require (TRANSLATION.md, 3.1, 3.2 and 4.3).
  */
-import { Faults, type JsonObject } from "../../base/fields.ts";
+import { Faults, isObject, type JsonObject } from "../../base/fields.ts";
 import { Losses } from "../../format.ts";
 import type { NeutralRequest, Stop, Usage } from "../../neutral.ts";
 import { encodeToolChoice, encodeTools, type ToolEncoding } from "./tools_encode.ts";
@@ -28,6 +28,8 @@ export interface ResponseState {
   output: readonly JsonObject[];
   usage: Usage | undefined;
   serviceTier: string | undefined;
+  /** Whether the gateway keeps it, so that it can be looked up later. */
+  isStored: boolean;
 }
 
 export function responseObject(state: ResponseState, echo: Echo): JsonObject {
@@ -37,7 +39,6 @@ export function responseObject(state: ResponseState, echo: Echo): JsonObject {
     object: "response",
     created_at: state.createdAt,
     status: outcome.status,
-    background: false,
     completed_at: outcome.status === "completed" ? Math.max(state.createdAt, unixSeconds()) : null,
     error: outcome.error ?? null,
     incomplete_details: outcome.incompleteReason === undefined ? null : { reason: outcome.incompleteReason },
@@ -45,8 +46,7 @@ export function responseObject(state: ResponseState, echo: Echo): JsonObject {
     output: state.output,
     ...echo,
     service_tier: encodeTier(state.serviceTier),
-    // Nothing of a translated answer is kept for later.
-    store: false,
+    store: state.isStored,
     usage: state.usage === undefined ? null : encodeUsage(state.usage),
   };
 }
@@ -66,6 +66,8 @@ export function echoOf(request: NeutralRequest): Echo {
   const isUser = request.wireNames["userId"] === "user";
   return {
     access_programs: null,
+    background: request.state?.background ?? false,
+    ...echoConversation(request),
     frequency_penalty: request.frequencyPenalty ?? 0,
     instructions: echoInstructions(request),
     max_output_tokens: request.maxOutputTokens ?? null,
@@ -85,6 +87,13 @@ export function echoOf(request: NeutralRequest): Echo {
     user: isUser ? request.userId ?? null : null,
     metadata: request.metadata ?? {},
   };
+}
+
+/** Absent where there is none: the types know no null here. It comes as an id or as an object that has one. */
+function echoConversation({ state }: NeutralRequest): JsonObject {
+  const conversation = state?.conversation;
+  if (typeof conversation === "string") return { conversation: { id: conversation } };
+  return isObject(conversation) ? { conversation: { id: conversation["id"] } } : {};
 }
 
 function echoInstructions(request: NeutralRequest): string | null {
@@ -128,7 +137,7 @@ function echoTools(request: NeutralRequest): JsonObject {
 
 /** What the schema requires of a function and its client may leave out. */
 function withDefaults(tool: JsonObject): JsonObject {
-  return tool["type"] === "function" ? { description: null, strict: true, ...tool } : tool;
+  return tool["type"] === "function" ? { description: null, parameters: null, strict: true, ...tool } : tool;
 }
 
 /** TRANSLATION.md, 3.2. `hasRefusal`: the answer holds a part that says why. */

@@ -130,6 +130,7 @@ export function encodeResponse(response: NeutralResponse, answer: Answer): JsonO
     output: encodeOutput(parts, outcome, answer),
     usage: response.usage ?? uncounted(answer.estimatedInputTokens),
     serviceTier: response.serviceTier,
+    isStored: answer.stored ?? false,
   };
   return responseObject(state, echoOf(answer.request));
 }

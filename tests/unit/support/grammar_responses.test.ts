@@ -12,9 +12,11 @@ const USAGE = {
   total_tokens: 7,
 };
 
+const DONE = "data: [DONE]\n\n";
+
 /** Numbers the events and writes them as frames. */
 function stream(events: readonly Json[]): string {
-  return events.map((event, index) => frame({ sequence_number: index, ...event })).join("");
+  return events.map((event, index) => frame({ sequence_number: index, ...event })).join("") + DONE;
 }
 
 function frame(event: Json): string {
@@ -39,6 +41,22 @@ function response(status: string, fields: Json = {}): Json {
     tools: [],
     top_p: 1,
     usage: null,
+    access_programs: null,
+    background: false,
+    completed_at: null,
+    frequency_penalty: 0,
+    max_output_tokens: null,
+    max_tool_calls: null,
+    presence_penalty: 0,
+    previous_response_id: null,
+    prompt_cache_key: null,
+    reasoning: { effort: null, summary: null },
+    safety_identifier: null,
+    service_tier: "default",
+    store: false,
+    text: { format: { type: "text" }, verbosity: "medium" },
+    top_logprobs: 0,
+    truncation: "disabled",
     ...fields,
   };
 }
@@ -219,7 +237,10 @@ describe("broken responses streams: lifecycle", () => {
     ["nothing", "", /no terminal event/],
     ["no terminal event", replace(TEXT, 8), /no terminal event/],
     ["two terminal events", stream([...TEXT, completed([MESSAGE])]), /an event after response.completed/],
-    ["[DONE]", stream(TEXT) + "data: [DONE]\n\n", /an event after response.completed/],
+    ["no [DONE]", stream(TEXT).slice(0, -DONE.length), /no \[DONE\]/],
+    ["[DONE] twice", stream(TEXT) + DONE, /an event after \[DONE\]/],
+    ["[DONE] before the end", stream(TEXT.slice(0, 8)), /\[DONE\] before the end/],
+    ["[DONE] with a name", stream(TEXT).replace(DONE, `event: done\n${DONE}`), /a \[DONE\] with a name/],
     ["no event line", stream(TEXT).replace("event: response.created\n", ""), /event: undefined but type/],
     ["event and type differ", stream(TEXT).replace("event: response.created", "event: x"), /event: x but type/],
     ["a torn frame", stream(TEXT).slice(0, -1), /no blank line/],

@@ -348,7 +348,8 @@ describe("responses stream encoder: how it ends", () => {
     assert.ok(holds(out));
     const quoted = JSON.stringify({ text: `data: {"type":"response.completed"}\nevent: response.completed\n` });
     assert.ok(!holds(quoted));
-    assert.ok(!out.includes("[DONE]"));
+    assert.equal(out.split("[DONE]").length, 2);
+    assert.ok(out.endsWith("\n\ndata: [DONE]\n\n"));
   });
 
   test("an error frame for a stream that no encoder writes", () => {

@@ -85,8 +85,9 @@ export function encodeStream(events: readonly NeutralEvent[], answer: Answer = a
 }
 
 /** The `data:` objects of a stream. */
+/** The events of a stream, without the `[DONE]` that ends it. */
 export function dataOf(text: string): JsonObject[] {
-  return text.split("\n").filter((line) => line.startsWith("data: ")).map((line) => JSON.parse(line.slice(6)));
+  return text.split("\n").filter((line) => line.startsWith("data: {")).map((line) => JSON.parse(line.slice(6)));
 }
 
 export function typesOf(text: string): string[] {

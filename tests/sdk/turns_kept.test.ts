@@ -4,6 +4,7 @@
  */
 import { afterAll, beforeAll, describe, test } from "bun:test";
 import assert from "node:assert/strict";
+import { lostPaths } from "../support/losses.ts";
 import { openClient, type Outcome, type Turn } from "../support/clients.ts";
 import { asArray, asObject, type Json } from "../support/grammar.ts";
 import { type Mode, MODEL, MODES, replyOf, type Stage, startStage } from "../support/pairs.ts";
@@ -110,8 +111,7 @@ async function told(
   const wire = await response.text();
   assert.equal(response.status, 200, wire);
   const last = stage.upstreams[upstream].last();
-  const losses = response.headers.get("x-trivium-loss") ?? "";
-  return { body: asObject(last.body), text: last.text, losses: losses === "" ? [] : losses.split(", ") };
+  return { body: asObject(last.body), text: last.text, losses: lostPaths(response) };
 }
 
 describe("compactions", () => {

@@ -1,4 +1,5 @@
 /** Conversations of several turns between an official SDK and strict upstreams, with the gateway between them. */
+import { lostPaths } from "./losses.ts";
 import assert from "node:assert/strict";
 import { type Ask, openClient, type Outcome, type Turn } from "./clients.ts";
 import { type StartedGateway, startGateway } from "./gateway.ts";
@@ -167,8 +168,7 @@ function joinEntry(details: Json[], entry: Json): void {
 
 /** Paths that the gateway said it couldn't carry. */
 export function lossesOf({ headers }: Outcome): string[] {
-  const header = headers.get("x-trivium-loss") ?? "";
-  return header === "" ? [] : header.split(", ");
+  return lostPaths({ headers });
 }
 
 export function assertNothingRefused({ upstreams }: World): void {

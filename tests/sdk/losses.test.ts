@@ -573,10 +573,8 @@ describe("content and history (2.2, 2.3, 2.9)", () => {
       "messages",
       "oc/gpt-4o",
       talk({ content: [{ type: "compaction", content: "sum" }, { type: "text", text: "a" }] }),
-      [
-        "messages[1].content[0]",
-      ],
-      ["messages.1.content", "Summary of the conversation so far: sum\n\na"],
+      ["messages[0]", "messages[1].content[0]"],
+      ["messages.0.content", "Summary of the conversation so far: sum\n\na"],
     ],
     ["messages", "oc/gpt-4o", { messages: [{ role: "user", content: "Hi" }, { role: "assistant", content: "So" }] }, [
       "messages[1]",

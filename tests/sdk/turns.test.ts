@@ -2,7 +2,7 @@
  * Five turns with tools and thinking over every pair, before upstreams that refuse altered, reordered, missing and
  * foreign signed blocks as the real ones do (TRANSLATION.md 1.3 and 1.4; cases 12 to 19; PITFALLS 7, 8, 9, 29).
  */
-import { afterAll, beforeAll, describe, test } from "bun:test";
+import { describe, test } from "bun:test";
 import assert from "node:assert/strict";
 import { type Mode, MODES } from "../support/pairs.ts";
 import type { Step } from "../support/strict.ts";
@@ -12,13 +12,12 @@ import {
   CLIENTS,
   Conversation,
   lossesOf,
-  startWorld,
+  PARIS,
+  theWorld,
   type UpstreamName,
   UPSTREAMS,
-  type World,
 } from "../support/turns.ts";
 
-const PARIS = { call: "get_weather", args: '{"city":"Paris"}' };
 const ROME = { call: "get_weather", args: '{"city":"Rome"}' };
 const OSLO = { call: "get_weather", args: '{"city":"Oslo"}' };
 
@@ -30,15 +29,11 @@ const STEPS: readonly Step[] = [
   [{ think: "Still the same." }, { say: "Still sunny." }],
 ];
 
-let world: World;
-beforeAll(async () => {
-  world = await startWorld();
-});
-afterAll(() => world.stop());
+const worldOf = theWorld();
 
 /** What must have come back with the fifth request: everything signed before it that this client can send back. */
 function expectedSeals(client: ClientKind, upstream: UpstreamName): string[] {
-  const { issued } = world.upstreams[upstream].mint;
+  const { issued } = worldOf().upstreams[upstream].mint;
   // Of each step's thinking and secret, as far as they had been issued by the fourth answer.
   const [one = "", two = "", secret = "", three = "", four = ""] = [...issued.keys()];
   switch (upstream) {
@@ -58,8 +53,8 @@ function expectedSeals(client: ClientKind, upstream: UpstreamName): string[] {
 }
 
 async function fiveTurns(client: ClientKind, upstream: UpstreamName, mode: Mode) {
-  world.begin(STEPS);
-  const talk = new Conversation(world, client, mode);
+  worldOf().begin(STEPS);
+  const talk = new Conversation(worldOf(), client, mode);
   const outcomes = [];
   for (const question of ["What is the weather?", "And now?"]) {
     talk.user(question);
@@ -82,7 +77,7 @@ for (const client of CLIENTS) {
       for (const mode of MODES) {
         test(`${upstream} upstream, ${mode}`, async () => {
           const outcomes = await fiveTurns(client, upstream, mode);
-          assertNothingRefused(world);
+          assertNothingRefused(worldOf());
           assert.equal(outcomes.length, 5);
           assert.deepEqual(outcomes.map(({ text }) => text), [
             "",
@@ -93,7 +88,7 @@ for (const client of CLIENTS) {
           ]);
           assert.deepEqual(outcomes.map(({ calls }) => calls.length), [1, 2, 0, 1, 0]);
           if (upstream !== "deepseek") {
-            assert.deepEqual(world.upstreams[upstream].seals(), expectedSeals(client, upstream));
+            assert.deepEqual(worldOf().upstreams[upstream].seals(), expectedSeals(client, upstream));
           }
           for (const outcome of outcomes) assert.deepEqual(lossesOf(outcome), []);
         });

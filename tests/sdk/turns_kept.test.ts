@@ -16,21 +16,20 @@ import {
   CLIENTS,
   Conversation,
   lossesOf,
-  startWorld,
+  PARIS,
+  theWorld,
   type UpstreamName,
-  type World,
 } from "../support/turns.ts";
 import { json } from "../support/upstream.ts";
 
-let world: World;
+const worldOf = theWorld();
 let stage: Stage;
 beforeAll(async () => {
-  [world, stage] = await Promise.all([startWorld(), startStage()]);
+  stage = await startStage();
 });
-afterAll(() => Promise.all([world.stop(), stage.stop()]));
+afterAll(() => stage.stop());
 
 const [CHAT, , MESSAGES, RESPONSES] = CLIENTS;
-const PARIS = { call: "get_weather", args: '{"city":"Paris"}' };
 
 describe("phases", () => {
   const steps: readonly Step[] = [
@@ -41,7 +40,7 @@ describe("phases", () => {
   ];
 
   async function fourTurns(talk: Conversation, way: readonly UpstreamName[]): Promise<Outcome[]> {
-    world.begin(steps);
+    worldOf().begin(steps);
     const outcomes: Outcome[] = [];
     for (let turn = 0; turn < way.length; turn += 2) {
       talk.user("Weather?");
@@ -53,15 +52,20 @@ describe("phases", () => {
   }
 
   function phasesAt(upstream: UpstreamName): unknown[] {
-    return asArray(world.upstreams[upstream].body()["input"]).map(asObject)
+    return asArray(worldOf().upstreams[upstream].body()["input"]).map(asObject)
       .filter((item) => item["role"] === "assistant").map((item) => item["phase"]);
   }
 
   for (const client of CLIENTS) {
     for (const mode of MODES) {
       test(`${client.label}, ${mode}: each message has its own again`, async () => {
-        await fourTurns(new Conversation(world, client, mode), ["responses", "responses", "responses", "responses"]);
-        assertNothingRefused(world);
+        await fourTurns(new Conversation(worldOf(), client, mode), [
+          "responses",
+          "responses",
+          "responses",
+          "responses",
+        ]);
+        assertNothingRefused(worldOf());
         // Thinking that no calls follow is not remembered for clients that drop it, and its phase with it.
         const kept = client.keeps ? "final_answer" : undefined;
         assert.deepEqual(phasesAt("responses"), ["commentary", kept, "commentary"]);
@@ -71,19 +75,19 @@ describe("phases", () => {
 
   for (const client of [CHAT, MESSAGES, RESPONSES]) {
     test(`${client.label}: another maker's model sees none and the loss says so; they come back`, async () => {
-      const talk = new Conversation(world, client, "whole");
+      const talk = new Conversation(worldOf(), client, "whole");
       const outcomes = await fourTurns(talk, ["responses", "responses", "messages", "messages"]);
-      assert.ok(!JSON.stringify(world.upstreams.messages.body()).includes("commentary"));
+      assert.ok(!JSON.stringify(worldOf().upstreams.messages.body()).includes("commentary"));
       assert.ok(lossesOf(outcomes[2] as Outcome).length >= 2);
       talk.user("And now?");
       await talk.ask("responses");
-      assertNothingRefused(world);
+      assertNothingRefused(worldOf());
       assert.deepEqual(phasesAt("responses").slice(0, 2), ["commentary", "final_answer"]);
     });
   }
 
   test("bytes that pass to any chat upstream hold none of it", async () => {
-    const talk = new Conversation(world, CHAT, "streamed");
+    const talk = new Conversation(worldOf(), CHAT, "streamed");
     await fourTurns(talk, ["responses", "responses"]);
     const echo = talk.turns.flatMap((turn) => "echo" in turn ? turn.echo : []);
     assert.ok(JSON.stringify(echo).includes("gateway:phase"));
@@ -383,8 +387,8 @@ describe("an envelope that is broken on its way", () => {
   for (const { client, made, next } of ways) {
     for (const [name, broken] of Object.entries(breaks)) {
       test(`${client.label}, ${name}: a named loss, never a refusal`, async () => {
-        world.begin([[{ think: "Hm." }, { say: "Sunny." }]]);
-        const talk = new Conversation(world, client, "whole");
+        worldOf().begin([[{ think: "Hm." }, { say: "Sunny." }]]);
+        const talk = new Conversation(worldOf(), client, "whole");
         talk.user("Weather?");
         const { echo } = await talk.ask(made);
         const damaged = echo.map((part) => withSeal(asObject(part), broken));
@@ -397,7 +401,7 @@ describe("an envelope that is broken on its way", () => {
           assert.equal(outcome.text, "Sunny.");
           assert.deepEqual(lossesOf(outcome), [client === MESSAGES ? "messages[1].content[0]" : "input[1]"], to);
         }
-        assertNothingRefused(world);
+        assertNothingRefused(worldOf());
       });
     }
   }

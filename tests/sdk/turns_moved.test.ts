@@ -3,7 +3,7 @@
  * that names them, and come back byte-equal with the conversation, also where bytes pass, and also through a replica
  * that has seen nothing of it (TRANSLATION.md 1.3 to 1.5; cases 12 to 16; PITFALLS 7, 8, 29).
  */
-import { afterAll, beforeAll, describe, test } from "bun:test";
+import { describe, test } from "bun:test";
 import assert from "node:assert/strict";
 import type { Outcome } from "../support/clients.ts";
 import type { StartedGateway } from "../support/gateway.ts";
@@ -15,18 +15,12 @@ import {
   CLIENTS,
   Conversation,
   lossesOf,
-  startWorld,
+  PARIS,
+  theWorld,
   type UpstreamName,
-  type World,
 } from "../support/turns.ts";
 
-let world: World;
-beforeAll(async () => {
-  world = await startWorld();
-});
-afterAll(() => world.stop());
-
-const PARIS = { call: "get_weather", args: '{"city":"Paris"}' };
+const worldOf = theWorld();
 
 /** What each model does on its visit: it thinks, calls a tool, thinks again and answers. */
 const VISIT: readonly Step[] = [
@@ -46,16 +40,16 @@ interface Visit {
 }
 
 async function travel(client: ClientKind, mode: Mode, gatewayAt: (turn: number) => StartedGateway): Promise<Visit[]> {
-  world.begin(VISIT);
-  const talk = new Conversation(world, client, mode);
+  worldOf().begin(VISIT);
+  const talk = new Conversation(worldOf(), client, mode);
   const visits: Visit[] = [];
   for (const [turn, to] of WAY.entries()) {
-    const { mint, upstream } = world.upstreams[to];
+    const { mint, upstream } = worldOf().upstreams[to];
     const owned = [...mint.issued.keys()];
     talk.user("How is the weather?");
     const asked = await talk.ask(to, gatewayAt(2 * turn));
     assert.ok(upstream.requests.length > 0);
-    const seals = world.upstreams[to].seals();
+    const seals = worldOf().upstreams[to].seals();
     talk.answer(asked);
     const answered = await talk.ask(to, gatewayAt(2 * turn + 1));
     visits.push({ to, owned, seals, asked, answered });
@@ -76,13 +70,13 @@ for (const client of CLIENTS) {
       test(`there and back, ${mode}`, async () => {
         // A signature that its client dropped is not in the bytes that pass to Gemini: it would refuse its own too.
         if (!client.keeps) return await thereAndBackWithoutGemini(client, mode);
-        const visits = await travel(client, mode, () => world.gateway);
+        const visits = await travel(client, mode, () => worldOf().gateway);
         check(client, visits);
       });
 
       if (client.keeps) {
         test(`each request through another replica, ${mode}`, async () => {
-          const visits = await travel(client, mode, (turn) => turn % 2 === 0 ? world.gateway : world.replica);
+          const visits = await travel(client, mode, (turn) => turn % 2 === 0 ? worldOf().gateway : worldOf().replica);
           check(client, visits);
         });
       }
@@ -91,7 +85,7 @@ for (const client of CLIENTS) {
 }
 
 function check(client: ClientKind, visits: readonly Visit[]): void {
-  assertNothingRefused(world);
+  assertNothingRefused(worldOf());
   for (const [index, visit] of visits.entries()) {
     assert.equal(visit.answered.text, "Sunny.", visit.to);
     assert.deepEqual(visit.seals, returnable(client, visit), `${visit.to}, visit ${index}`);
@@ -103,17 +97,17 @@ function check(client: ClientKind, visits: readonly Visit[]): void {
 }
 
 async function thereAndBackWithoutGemini(client: ClientKind, mode: Mode): Promise<void> {
-  world.begin(VISIT);
-  const talk = new Conversation(world, client, mode);
+  worldOf().begin(VISIT);
+  const talk = new Conversation(worldOf(), client, mode);
   for (const to of ["messages", "responses", "messages", "responses"] as const) {
-    const owned = [...world.upstreams[to].mint.issued.keys()];
+    const owned = [...worldOf().upstreams[to].mint.issued.keys()];
     talk.user("How is the weather?");
     const asked = await talk.ask(to);
-    assert.deepEqual(world.upstreams[to].seals(), owned.filter((_, index) => index % 2 === 0), to);
+    assert.deepEqual(worldOf().upstreams[to].seals(), owned.filter((_, index) => index % 2 === 0), to);
     talk.answer(asked);
     assert.equal((await talk.ask(to)).text, "Sunny.");
   }
-  assertNothingRefused(world);
+  assertNothingRefused(worldOf());
 }
 
 describe("a move between a call and its result (case 18)", () => {
@@ -122,18 +116,18 @@ describe("a move between a call and its result (case 18)", () => {
     for (const from of makers) {
       for (const to of makers.filter((maker) => maker !== from)) {
         test(`${client.label}, from ${from} to ${to}`, async () => {
-          world.begin(VISIT);
-          const talk = new Conversation(world, client, "whole");
+          worldOf().begin(VISIT);
+          const talk = new Conversation(worldOf(), client, "whole");
           talk.user("How is the weather?");
           talk.answer(await talk.ask(from));
           assert.equal((await talk.ask(to)).text, "Sunny.");
           // The whole of it once more, back where it began.
           talk.user("And now?");
           const back = await talk.ask(from);
-          assertNothingRefused(world);
+          assertNothingRefused(worldOf());
           talk.answer(back);
           assert.equal((await talk.ask(to)).text, "Sunny.");
-          assertNothingRefused(world);
+          assertNothingRefused(worldOf());
         });
       }
     }
@@ -142,25 +136,26 @@ describe("a move between a call and its result (case 18)", () => {
   test("Google's models get the excuse on the first call of each step alone, others none (case 17)", async () => {
     const two = [{ think: "Both." }, PARIS, { call: "get_weather", args: '{"city":"Rome"}' }];
     for (const client of CLIENTS.filter(({ keeps }) => keeps)) {
-      world.begin([two, [{ say: "Sunny." }]]);
-      const talk = new Conversation(world, client, "whole");
+      worldOf().begin([two, [{ say: "Sunny." }]]);
+      const talk = new Conversation(worldOf(), client, "whole");
       talk.user("How is the weather?");
       talk.answer(await talk.ask("messages"));
       await talk.ask("gemini");
-      const excuses = world.upstreams.gemini.upstream.last().text.split("skip_thought_signature_validator").length - 1;
+      const excuses = worldOf().upstreams.gemini.upstream.last().text.split("skip_thought_signature_validator").length -
+        1;
       assert.equal(excuses, 1, client.label);
       talk.user("And now?");
       await talk.ask("plain");
-      assert.ok(!world.upstreams.plain.upstream.last().text.includes("skip_thought"), client.label);
-      assertNothingRefused(world);
+      assert.ok(!worldOf().upstreams.plain.upstream.last().text.includes("skip_thought"), client.label);
+      assertNothingRefused(worldOf());
     }
   });
 });
 
 describe("what a loss names", () => {
   const first = async (client: ClientKind, to: readonly UpstreamName[]) => {
-    world.begin(VISIT);
-    const talk = new Conversation(world, client, "whole");
+    worldOf().begin(VISIT);
+    const talk = new Conversation(worldOf(), client, "whole");
     const losses: string[][] = [];
     for (const name of to) {
       talk.user("How is the weather?");

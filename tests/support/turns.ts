@@ -1,6 +1,7 @@
 /** Conversations of several turns between an official SDK and strict upstreams, with the gateway between them. */
-import { lostPaths } from "./losses.ts";
+import { afterAll, beforeAll } from "bun:test";
 import assert from "node:assert/strict";
+import { lostPaths } from "./losses.ts";
 import { type Ask, openClient, type Outcome, type Turn } from "./clients.ts";
 import { type StartedGateway, startGateway } from "./gateway.ts";
 import { asArray, asObject, type Json } from "./grammar.ts";
@@ -63,6 +64,19 @@ export async function startWorld(): Promise<World> {
     },
   };
 }
+
+/** A world for all tests of a file. */
+export function theWorld(): () => World {
+  let world: World | undefined;
+  beforeAll(async () => {
+    world = await startWorld();
+  });
+  afterAll(() => world?.stop());
+  return () => world ?? assert.fail("the world has not begun");
+}
+
+/** A call of the tool that every conversation has. */
+export const PARIS = { call: "get_weather", args: '{"city":"Paris"}' };
 
 const TARGETS: Record<UpstreamName, string> = {
   messages: "anthropic/claude-sonnet-4-5",

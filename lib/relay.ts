@@ -8,7 +8,7 @@ import { readBodyWithin, TOO_LARGE } from "./base/body.ts";
 import { TIMED_OUT, within } from "./base/clock.ts";
 import { cutOff, fail, type Failure, protocolFault, type Result, success } from "./base/failure.ts";
 import { isObject, type JsonObject } from "./base/fields.ts";
-import { parseJson } from "./base/json.ts";
+import { jsonObject, parseJson } from "./base/json.ts";
 import { redact } from "./base/secret.ts";
 import { SseReader } from "./base/sse.ts";
 import type { Provider } from "./config.ts";
@@ -298,15 +298,6 @@ function decodedError(upstream: Response, text: string, format: Format, provider
 function decodedOrNothing(call: Call): NeutralRequest | undefined {
   const decoded = decodeBody(call);
   return decoded.ok ? decoded.value : undefined;
-}
-
-function jsonObject(text: string): JsonObject | undefined {
-  try {
-    const value = parseJson(text);
-    return isObject(value) ? value : undefined;
-  } catch {
-    return undefined;
-  }
 }
 
 /** An error in a body that is no answer: answers may hold `error: null`, or an error of their own beside an id. */

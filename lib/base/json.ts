@@ -3,6 +3,7 @@
  * pass-through request of any size is neither parsed nor re-serialised. Source: RFC 8259.
  */
 import { fail, type Failure, invalid, type Result, success } from "./failure.ts";
+import { isObject, type JsonObject } from "./fields.ts";
 import { joinBytes } from "./sse.ts";
 
 /** A value's place in the bytes: `start` inclusive, `end` exclusive. */
@@ -59,6 +60,16 @@ export function parseJson(text: string): unknown {
     const isUnsafe = typeof value === "number" && Number.isInteger(value) && !Number.isSafeInteger(value);
     return isUnsafe && context?.source !== undefined ? raw.rawJSON(context.source) : value;
   });
+}
+
+/** The object that a text is, undefined where it is none. */
+export function jsonObject(text: string): JsonObject | undefined {
+  try {
+    const value = parseJson(text);
+    return isObject(value) ? value : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 const decoder = new TextDecoder();

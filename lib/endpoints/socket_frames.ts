@@ -3,36 +3,31 @@ import { isObject, type JsonObject } from "../base/fields.ts";
 import { DEFAULT_LANE } from "./socket_request.ts";
 
 /** `{"type":"error","status":400,"error":{…}}`. `body`: an error as HTTP has it; `headers`: those that tell when to retry. */
-export function errorFrame(
-  status: number,
-  body: JsonObject,
-  lane: string,
-  headers: Readonly<Record<string, string>> = {},
-): string {
+export function errorFrame(status: number, body: JsonObject, headers: Readonly<Record<string, string>> = {}): string {
   const error = isObject(body["error"]) ? body["error"] : {};
+  // The SDK's types have the headers within the error, Codex reads them beside it.
+  const retry = Object.keys(headers).length === 0 ? {} : { headers };
+  return JSON.stringify({ type: "error", status, error: { ...wholeError(error), ...retry }, ...retry });
+}
+
+/** An `error` event of a stream, in either of its shapes, with the status that it lacks: only its type can tell it. */
+export function streamErrorFrame(event: JsonObject): string {
+  const { type: _, status, sequence_number, error, ...flat } = event;
+  const told = wholeError(isObject(error) ? error : flat);
+  const number = sequence_number === undefined ? {} : { sequence_number };
+  return JSON.stringify({ type: "error", status: status ?? statusOf(told), ...number, error: told });
+}
+
+/** The specification wants a code where HTTP may have none. */
+function wholeError(error: JsonObject): JsonObject {
   const { message, type, param, code } = error;
-  const told = {
+  return {
     ...error,
     type: type ?? "server_error",
-    // The specification wants a code where HTTP may have none.
     code: code ?? type ?? "server_error",
     message: message ?? "The request failed",
     param: param ?? null,
   };
-  // The SDK's types have the headers within the error, Codex reads them beside it.
-  const retry = Object.keys(headers).length === 0 ? {} : { headers };
-  return JSON.stringify({ ...laneMember(lane), type: "error", status, error: { ...told, ...retry }, ...retry });
-}
-
-/** An `error` event of a stream with the status that it lacks, which only its type can tell. */
-export function streamErrorFrame(event: JsonObject, lane: string): string {
-  const error = isObject(event["error"]) ? event["error"] : event;
-  const { sequence_number } = event;
-  const { message, type, param, code } = error;
-  const status = typeof event["status"] === "number" ? event["status"] : statusOf(type === "error" ? code : type);
-  const own = type === "error" ? {} : { type };
-  const frame = JSON.parse(errorFrame(status, { error: { ...own, message, param, code } }, lane)) as JsonObject;
-  return JSON.stringify({ ...frame, ...(sequence_number === undefined ? {} : { sequence_number }) });
 }
 
 const STATUSES: Readonly<Record<string, number>> = {
@@ -45,8 +40,8 @@ const STATUSES: Readonly<Record<string, number>> = {
   insufficient_quota: 429,
 };
 
-function statusOf(type: unknown): number {
-  return STATUSES[String(type)] ?? 500;
+function statusOf({ type, code }: JsonObject): number {
+  return STATUSES[String(type)] ?? STATUSES[String(code)] ?? 500;
 }
 
 /** Input while an answer runs: no upstream that is asked over HTTP can take it. */

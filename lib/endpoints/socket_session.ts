@@ -4,7 +4,7 @@ import { type Failure, invalid } from "../base/failure.ts";
 import { type Exchange, scopeOf, type Upgrading } from "../exchange.ts";
 import { FORMATS } from "../formats/mod.ts";
 import { SessionMemory } from "../state/session.ts";
-import { errorFrame, steerRefusal } from "./socket_frames.ts";
+import { errorFrame, laneMember, steerRefusal, withMembers } from "./socket_frames.ts";
 import { DEFAULT_LANE, type Frame, readFrame } from "./socket_request.ts";
 import { runTurn, type TurnContext } from "./socket_turn.ts";
 
@@ -91,7 +91,7 @@ export class SocketSession implements SocketEvents {
 
   #refuse(failure: Failure, lane: string = DEFAULT_LANE): void {
     const { status, body } = FORMATS.responses.encodeError(failure, this.#context.exchange.requestId);
-    this.socket.send(errorFrame(status, body, lane));
+    this.socket.send(withMembers(errorFrame(status, body), laneMember(lane)));
   }
 
   /** A lane keeps its name for the socket's life. */

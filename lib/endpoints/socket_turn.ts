@@ -5,7 +5,7 @@
 import type { Socket } from "../base/runtime.ts";
 import { cutOff, type Failure, protocolFault } from "../base/failure.ts";
 import { isObject, type JsonObject } from "../base/fields.ts";
-import { parseJson } from "../base/json.ts";
+import { jsonObject } from "../base/json.ts";
 import { type SseEvent, SseOverflow, SseReader } from "../base/sse.ts";
 import type { Exchange, Upgrading } from "../exchange.ts";
 import { FORMATS } from "../formats/mod.ts";
@@ -61,14 +61,15 @@ class Turn {
   }
 
   async #tellStatus(response: Response): Promise<void> {
-    const body = objectIn(this.#ownPaths(await response.text())) ?? FORMATS.responses.encodeError(noAnswer(), "").body;
+    const body = jsonObject(this.#ownPaths(await response.text())) ??
+      FORMATS.responses.encodeError(noAnswer(), "").body;
     const headers: Record<string, string> = {};
     for (const name of ["retry-after", "retry-after-ms", "x-should-retry", "x-request-id"]) {
       const value = response.headers.get(name);
       if (value !== null) headers[name] = value;
     }
     this.#failed();
-    this.#send(errorFrame(response.ok ? 502 : response.status, body, this.frame.lane, headers));
+    this.#send(errorFrame(response.ok ? 502 : response.status, body, headers));
   }
 
   async #forward(response: Response, reader: ReadableStreamDefaultReader<Uint8Array>): Promise<void> {
@@ -128,7 +129,7 @@ class Turn {
         return this.#send(this.#lifecycle(data));
       case "error":
         this.#failed();
-        return this.#send(streamErrorFrame(objectIn(data) ?? {}, this.frame.lane));
+        return this.#send(streamErrorFrame(jsonObject(data) ?? {}));
       default:
         return this.#send(data);
     }
@@ -143,7 +144,7 @@ class Turn {
   /** The client's own id of the response before, which upstreams were told as the conversation itself. */
   #lifecycle(data: string): string {
     if (this.#before === undefined) return data;
-    const event = objectIn(data);
+    const event = jsonObject(data);
     if (event === undefined || !isObject(event["response"])) return data;
     const response = { ...event["response"], previous_response_id: this.frame.previousId };
     return JSON.stringify({ ...event, response });
@@ -154,7 +155,7 @@ class Turn {
     const { lane, previousId } = this.frame;
     this.#over = true;
     const told = this.#lifecycle(data);
-    const response = objectIn(told)?.["response"];
+    const response = jsonObject(told)?.["response"];
     if (isObject(response) && typeof response["id"] === "string") {
       const input = this.#own.filter(isObject);
       const stored = { id: response["id"], scope, createdAt: Date.now(), response, input };
@@ -173,7 +174,7 @@ class Turn {
   #fail(failure: Failure): void {
     this.#failed();
     const { status, body } = FORMATS.responses.encodeError(failure, "");
-    this.#send(errorFrame(status, body, this.frame.lane));
+    this.#send(errorFrame(status, body));
   }
 }
 
@@ -183,14 +184,5 @@ function noAnswer(): Failure {
 
 /** Of events whose framing has no name. */
 function typeOf(data: string): string {
-  return /^\s*\{\s*"type"\s*:\s*"([^"]*)"/.exec(data)?.[1] ?? String(objectIn(data)?.["type"]);
-}
-
-function objectIn(text: string): JsonObject | undefined {
-  try {
-    const value = parseJson(text);
-    return isObject(value) ? value : undefined;
-  } catch {
-    return undefined;
-  }
+  return /^\s*\{\s*"type"\s*:\s*"([^"]*)"/.exec(data)?.[1] ?? String(jsonObject(data)?.["type"]);
 }

@@ -3,9 +3,10 @@
  * that streams down, each as fast as its reader takes it.
  */
 import { TIMED_OUT } from "./base/clock.ts";
-import type { Failure } from "./base/failure.ts";
-import type { Upload } from "./base/upload.ts";
-import { Losses } from "./format.ts";
+import { fail, type Failure, type Result, success } from "./base/failure.ts";
+import type { JsonObject } from "./base/fields.ts";
+import { Upload } from "./base/upload.ts";
+import { apiName, Losses } from "./format.ts";
 import { type Call, targetOf } from "./plan.ts";
 import { passedError } from "./relay.ts";
 import { failureReply, type Outcome, type Relayed, type ReplyContext, replyHeaders } from "./reply.ts";
@@ -13,7 +14,6 @@ import type { Route } from "./router.ts";
 import { idleFailure, Source } from "./stream.ts";
 import { pickHeaders } from "./translation/headers.ts";
 import { type Destination, send, shownRequest } from "./upstream.ts";
-import type { JsonObject } from "./base/fields.ts";
 
 /** A request that passes. `call.client` is the shape of its API, in which errors are told. */
 export interface Passing {
@@ -26,30 +26,36 @@ export interface Passing {
   body: Uint8Array<ArrayBuffer> | Upload | undefined;
 }
 
+/** `answer`: one to be taken in instead of asking for one. Never rejects on what an upstream or a client does. */
 export async function passBytes(passing: Passing, answer?: Response): Promise<Relayed> {
-  const { call, route, body } = passing;
+  const { call, route } = passing;
   const context: ReplyContext = { call, route, format: call.client, losses: new Losses() };
-  const { firstByteMs } = call.config.timeouts;
-  const isStreamed = body !== undefined && !(body instanceof Uint8Array);
-  const sent = answer !== undefined ? { ok: true as const, value: answer } : await send({
-    ...destinationOf(passing),
-    body: isStreamed ? body.stream() : body,
-    signal: call.abort.signal,
-    firstByteMs,
-    ...(isStreamed ? { activeAt: () => body.activeAt } : {}),
-  });
-  if (!sent.ok) return failureReply(context, (isStreamed ? body.failure : undefined) ?? sent.failure);
+  const sent = answer === undefined ? await sendBytes(passing) : success(answer);
+  if (!sent.ok) return failureReply(context, sent.failure);
   const upstream = sent.value;
   if (upstream.ok) return passedAnswer(context, upstream);
-  const { failure, errorText } = await passedError(upstream, call.client, route.provider, firstByteMs);
+  const patienceMs = call.config.timeouts.firstByteMs;
+  const { failure, errorText } = await passedError(upstream, call.client, route.provider, patienceMs);
   return failureReply(context, failure, upstream, errorText);
+}
+
+async function sendBytes(passing: Passing): Promise<Result<Response>> {
+  const { call, body } = passing;
+  const destination = destinationOf(passing);
+  const { signal } = call.abort;
+  const { firstByteMs } = call.config.timeouts;
+  if (!(body instanceof Upload)) return await send({ ...destination, body, signal, firstByteMs });
+  const activeAt = () => body.activeAt;
+  const sent = await send({ ...destination, body: body.stream(), signal, firstByteMs, activeAt });
+  // What broke the upload off is why there is no answer.
+  return !sent.ok && body.failure !== undefined ? fail(body.failure) : sent;
 }
 
 /** The same without sending it. */
 export function explainBytes(passing: Passing): JsonObject {
   const { call, route } = passing;
   return {
-    client: call.client.api ?? call.client.name,
+    client: apiName(call.client),
     ...(call.model === "" ? {} : { model: call.model }),
     rule: route.rule,
     targets: [{ provider: route.provider.name, model: route.model }],
@@ -61,20 +67,22 @@ export function explainBytes(passing: Passing): JsonObject {
 }
 
 const SENT_ON = /^(?:accept|range|content-type)$/;
-/** How the bytes that stream are to be read. */
-const OF_STREAM = /^content-encoding$/;
-
 function destinationOf({ call, route, method, path, body }: Passing): Destination {
   const format = call.client;
-  const isStreamed = body !== undefined && !(body instanceof Uint8Array);
-  const length = isStreamed ? body.length : undefined;
   const headers = {
     ...pickHeaders(call.headers, SENT_ON),
-    ...(isStreamed ? pickHeaders(call.headers, OF_STREAM) : {}),
-    ...(length === undefined ? {} : { "content-length": String(length) }),
+    ...(body instanceof Upload ? streamHeaders(call.headers, body) : {}),
     ...format.passedHeaders(call.headers, targetOf(route, format)),
   };
   return { provider: route.provider, format, method, path, headers };
+}
+
+/** What was read already is unpacked, and `fetch` knows its length. */
+function streamHeaders(headers: Headers, { length }: Upload): Record<string, string> {
+  return {
+    ...pickHeaders(headers, /^content-encoding$/),
+    ...(length === undefined ? {} : { "content-length": String(length) }),
+  };
 }
 
 const PASSED = /^(?:content-(?:type|disposition|range|language)|accept-ranges|etag|last-modified)$/;

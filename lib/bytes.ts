@@ -2,10 +2,12 @@
  * What passes as bytes whatever it is (files, images, audio, batches…): any method, a body that streams up, an answer
  * that streams down, each as fast as its reader takes it.
  */
-import { TIMED_OUT } from "./base/clock.ts";
-import type { Failure } from "./base/failure.ts";
-import type { Upload } from "./base/upload.ts";
-import { Losses } from "./format.ts";
+import { TIMED_OUT, within } from "./base/clock.ts";
+import { fail, type Failure, type Result, success } from "./base/failure.ts";
+import type { JsonObject } from "./base/fields.ts";
+import { Upload } from "./base/upload.ts";
+import type { Timeouts } from "./config.ts";
+import { apiName, type Format, Losses } from "./format.ts";
 import { type Call, targetOf } from "./plan.ts";
 import { passedError } from "./relay.ts";
 import { failureReply, type Outcome, type Relayed, type ReplyContext, replyHeaders } from "./reply.ts";
@@ -13,7 +15,6 @@ import type { Route } from "./router.ts";
 import { idleFailure, Source } from "./stream.ts";
 import { pickHeaders } from "./translation/headers.ts";
 import { type Destination, send, shownRequest } from "./upstream.ts";
-import type { JsonObject } from "./base/fields.ts";
 
 /** A request that passes. `call.client` is the shape of its API, in which errors are told. */
 export interface Passing {
@@ -26,30 +27,36 @@ export interface Passing {
   body: Uint8Array<ArrayBuffer> | Upload | undefined;
 }
 
+/** `answer`: one to be taken in instead of asking for one. Never rejects on what an upstream or a client does. */
 export async function passBytes(passing: Passing, answer?: Response): Promise<Relayed> {
-  const { call, route, body } = passing;
+  const { call, route } = passing;
   const context: ReplyContext = { call, route, format: call.client, losses: new Losses() };
-  const { firstByteMs } = call.config.timeouts;
-  const isStreamed = body !== undefined && !(body instanceof Uint8Array);
-  const sent = answer !== undefined ? { ok: true as const, value: answer } : await send({
-    ...destinationOf(passing),
-    body: isStreamed ? body.stream() : body,
-    signal: call.abort.signal,
-    firstByteMs,
-    ...(isStreamed ? { activeAt: () => body.activeAt } : {}),
-  });
-  if (!sent.ok) return failureReply(context, (isStreamed ? body.failure : undefined) ?? sent.failure);
+  const sent = answer === undefined ? await sendBytes(passing) : success(answer);
+  if (!sent.ok) return failureReply(context, sent.failure);
   const upstream = sent.value;
   if (upstream.ok) return passedAnswer(context, upstream);
-  const { failure, errorText } = await passedError(upstream, call.client, route.provider, firstByteMs);
+  const patienceMs = call.config.timeouts.firstByteMs;
+  const { failure, errorText } = await passedError(upstream, call.client, route.provider, patienceMs);
   return failureReply(context, failure, upstream, errorText);
+}
+
+async function sendBytes(passing: Passing): Promise<Result<Response>> {
+  const { call, body } = passing;
+  const destination = destinationOf(passing);
+  const { signal } = call.abort;
+  const { firstByteMs } = call.config.timeouts;
+  if (!(body instanceof Upload)) return await send({ ...destination, body, signal, firstByteMs });
+  const activeAt = () => body.activeAt;
+  const sent = await send({ ...destination, body: body.stream(), signal, firstByteMs, activeAt });
+  // What broke the upload off is why there is no answer.
+  return !sent.ok && body.failure !== undefined ? fail(body.failure) : sent;
 }
 
 /** The same without sending it. */
 export function explainBytes(passing: Passing): JsonObject {
   const { call, route } = passing;
   return {
-    client: call.client.api ?? call.client.name,
+    client: apiName(call.client),
     ...(call.model === "" ? {} : { model: call.model }),
     rule: route.rule,
     targets: [{ provider: route.provider.name, model: route.model }],
@@ -61,20 +68,22 @@ export function explainBytes(passing: Passing): JsonObject {
 }
 
 const SENT_ON = /^(?:accept|range|content-type)$/;
-/** How the bytes that stream are to be read. */
-const OF_STREAM = /^content-encoding$/;
-
 function destinationOf({ call, route, method, path, body }: Passing): Destination {
   const format = call.client;
-  const isStreamed = body !== undefined && !(body instanceof Uint8Array);
-  const length = isStreamed ? body.length : undefined;
   const headers = {
     ...pickHeaders(call.headers, SENT_ON),
-    ...(isStreamed ? pickHeaders(call.headers, OF_STREAM) : {}),
-    ...(length === undefined ? {} : { "content-length": String(length) }),
+    ...(body instanceof Upload ? streamHeaders(call.headers, body) : {}),
     ...format.passedHeaders(call.headers, targetOf(route, format)),
   };
   return { provider: route.provider, format, method, path, headers };
+}
+
+/** What was read already is unpacked, and `fetch` knows its length. */
+function streamHeaders(headers: Headers, { length }: Upload): Record<string, string> {
+  return {
+    ...pickHeaders(headers, /^content-encoding$/),
+    ...(length === undefined ? {} : { "content-length": String(length) }),
+  };
 }
 
 const PASSED = /^(?:content-(?:type|disposition|range|language)|accept-ranges|etag|last-modified)$/;
@@ -94,40 +103,93 @@ function passedAnswer(context: ReplyContext, upstream: Response): Relayed {
   let ended: (outcome: Outcome) => void = () => {};
   const done = new Promise<Outcome>((resolve) => ended = resolve);
   const source = new Source(upstream.body, call.abort);
-  const isEvents = (upstream.headers.get("content-type") ?? "").includes("text/event-stream");
-  const tell = isEvents ? (failure: Failure) => `\n\n${format.errorFrame(failure, call.requestId)}` : undefined;
-  const body = streamed(source, call.config.timeouts.idleMs, ended, tell);
+  const events = eventsOf(upstream, format, call.requestId);
+  if (events !== undefined) {
+    headers.set("cache-control", "no-cache");
+    headers.set("x-accel-buffering", "no");
+  }
+  const body = new PassedBody(source, call.config.timeouts, ended, events).stream();
   return { response: new Response(body, { status, headers }), format, losses, done };
 }
 
-/** `tell`: how a failure is said in the answer itself; else the answer breaks off, so that nobody takes it for whole. */
-function streamed(
-  source: Source,
-  idleMs: number,
-  onEnd: (outcome: Outcome) => void,
-  tell: ((failure: Failure) => string) | undefined,
-): ReadableStream<Uint8Array> {
-  let isOver = false;
-  const end = (outcome: Outcome): void => {
-    isOver = true;
-    source.close();
-    onEnd(outcome);
+/** What can be said within an answer that is a stream of events; any other has room for nothing of ours. */
+interface Events {
+  keepalive: Uint8Array;
+  tell(failure: Failure): Uint8Array;
+}
+
+function eventsOf(upstream: Response, format: Format, requestId: string): Events | undefined {
+  if (!(upstream.headers.get("content-type") ?? "").includes("text/event-stream")) return undefined;
+  const encoder = new TextEncoder();
+  return {
+    keepalive: encoder.encode(format.keepaliveFrame),
+    // It may have broken off in the middle of an event.
+    tell: (failure) => encoder.encode(`\n\n${format.errorFrame(failure, requestId)}`),
   };
-  return new ReadableStream<Uint8Array>({
-    async pull(controller) {
-      const piece = await source.readBefore(Date.now() + idleMs);
-      if (isOver) return;
-      if (piece instanceof Uint8Array) return controller.enqueue(piece);
-      if (piece === undefined) {
-        end({ left: false });
-        return controller.close();
-      }
-      const failure = piece === TIMED_OUT ? idleFailure(idleMs) : piece;
-      end({ left: false, failure });
-      if (tell === undefined) return controller.error(new Error(failure.message));
-      controller.enqueue(new TextEncoder().encode(tell(failure)));
-      controller.close();
-    },
-    cancel: () => end({ left: true }),
-  }, { highWaterMark: 0 });
+}
+
+const LF = 10;
+
+/** An answer on its way to the client. What breaks off and can't say so breaks off for the client too. */
+class PassedBody {
+  readonly #source: Source;
+  readonly #timeouts: Timeouts;
+  readonly #onEnd: (outcome: Outcome) => void;
+  readonly #events: Events | undefined;
+  #reading: Promise<Uint8Array | undefined | Failure> | undefined;
+  #isBetweenEvents = true;
+  #isOver = false;
+
+  constructor(source: Source, timeouts: Timeouts, onEnd: (outcome: Outcome) => void, events: Events | undefined) {
+    this.#source = source;
+    this.#timeouts = timeouts;
+    this.#onEnd = onEnd;
+    this.#events = events;
+  }
+
+  stream(): ReadableStream<Uint8Array> {
+    return new ReadableStream<Uint8Array>({
+      pull: async (controller) => {
+        const piece = await this.#next();
+        if (this.#isOver) return;
+        if (piece instanceof Uint8Array) return controller.enqueue(piece);
+        this.#end(piece === undefined ? { left: false } : { left: false, failure: piece });
+        if (piece !== undefined && this.#events === undefined) return controller.error(new Error(piece.message));
+        if (piece !== undefined && this.#events !== undefined) controller.enqueue(this.#events.tell(piece));
+        controller.close();
+      },
+      cancel: () => this.#end({ left: true }),
+    }, { highWaterMark: 0 });
+  }
+
+  #end(outcome: Outcome): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.#source.close();
+    this.#onEnd(outcome);
+  }
+
+  /** The next piece, or a keep-alive while it is waited for; undefined at the end. */
+  async #next(): Promise<Uint8Array | undefined | Failure> {
+    const { idleMs } = this.#timeouts;
+    for (;;) {
+      this.#reading ??= this.#source.read();
+      const piece = await within(this.#reading, this.#patienceMs());
+      if (piece !== TIMED_OUT) return this.#took(piece);
+      if (this.#source.silentMs() >= idleMs) return idleFailure(idleMs);
+      if (this.#isBetweenEvents && this.#events !== undefined) return this.#events.keepalive;
+    }
+  }
+
+  #patienceMs(): number {
+    const { idleMs, keepaliveMs } = this.#timeouts;
+    const left = Math.max(1, idleMs - this.#source.silentMs());
+    return this.#events === undefined ? left : Math.min(left, keepaliveMs);
+  }
+
+  #took(piece: Uint8Array | undefined | Failure): Uint8Array | undefined | Failure {
+    this.#reading = undefined;
+    if (piece instanceof Uint8Array) this.#isBetweenEvents = piece.at(-1) === LF && piece.at(-2) === LF;
+    return piece;
+  }
 }

@@ -119,7 +119,7 @@ export const ConfigSchema = z.strictObject({
   default_provider: z.string().optional()
     .describe("Who serves images, audio, files, batches… of requests that name no model"),
   default_messages_provider: z.string().optional()
-    .describe("The same for Anthropic's clients (default: the first provider that lists messages)"),
+    .describe("The same for Anthropic's clients (default: the first that lists messages; none with models_only)"),
   max_body_mb: z.number().positive().max(1024).default(32).describe("The largest request body, in MiB"),
   max_upload_mb: z.number().positive().max(1024 * 1024).default(512)
     .describe("The largest file or form that passes through without being held, in MiB"),
@@ -376,7 +376,8 @@ function buildDefaults(raw: RawConfig, providers: ReadonlyMap<string, Provider>,
     }
     return provider;
   };
-  const all = [...providers.values()];
+  // A batch may name any model: who serves only some of them says so of batches too.
+  const all = raw.models_only ? [] : [...providers.values()];
   return {
     defaultProvider: named("default_provider", ["chat", "responses"]),
     defaultMessagesProvider: named("default_messages_provider", ["messages"]) ??

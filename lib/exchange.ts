@@ -2,7 +2,7 @@
 import { createHash } from "node:crypto";
 import { readBody, TOO_LARGE } from "./base/body.ts";
 import { decompress } from "./base/compression.ts";
-import { type Failure, invalid, type Result, success } from "./base/failure.ts";
+import { type Failure, invalid, type Result, success, tooLarge } from "./base/failure.ts";
 import { describe, type JsonObject } from "./base/fields.ts";
 import { scanObject, type Span, valueAt } from "./base/json.ts";
 import type { Log } from "./base/log.ts";
@@ -193,15 +193,7 @@ export async function readBytes({ services, request }: Exchange): Promise<Result
       return { ok: false, failure: invalid(`The body can't be read as content-encoding ${describe(encoding)}`) };
     }
     if (plain !== TOO_LARGE) return success(plain as Uint8Array<ArrayBuffer>);
-    return {
-      ok: false,
-      failure: {
-        kind: "too_large",
-        source: "client",
-        message: `The body is larger than ${limit} bytes; the gateway's max_body_mb sets this limit`,
-        retry: false,
-      },
-    };
+    return { ok: false, failure: tooLarge(limit, "max_body_mb") };
   } catch (error) {
     return { ok: false, failure: { ...invalid("The body broke off before it was complete"), cause: error } };
   }

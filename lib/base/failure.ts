@@ -73,6 +73,16 @@ export function unsupported(message: string, param: string): Failure {
   return { kind: "unsupported", source: "client", message, retry: false, param };
 }
 
+/** `key`: the one of the gateway's config that sets the limit. */
+export function tooLarge(maxBytes: number, key: string): Failure {
+  return {
+    kind: "too_large",
+    source: "client",
+    message: `The body is larger than ${maxBytes} bytes; the gateway's ${key} sets this limit`,
+    retry: false,
+  };
+}
+
 /** The upstream sent something that isn't its format: 502. */
 export function protocolFault(message: string, cause?: unknown): Failure {
   return {

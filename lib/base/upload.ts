@@ -3,7 +3,7 @@
  * broken off where it is too large, goes silent or ends before its announced end.
  */
 import { TIMED_OUT, within } from "./clock.ts";
-import type { Failure } from "./failure.ts";
+import { type Failure, tooLarge } from "./failure.ts";
 import type { Span } from "./json.ts";
 import { joinBytes } from "./sse.ts";
 
@@ -124,13 +124,9 @@ export class Upload {
   }
 }
 
+/** The same failure for what is known to be too large before it comes. */
 export function uploadTooLarge(maxBytes: number): Failure {
-  return {
-    kind: "too_large",
-    source: "client",
-    message: `The body is larger than ${maxBytes} bytes; the gateway's max_upload_mb sets this limit`,
-    retry: false,
-  };
+  return tooLarge(maxBytes, "max_upload_mb");
 }
 
 function silent(ms: number): Failure {

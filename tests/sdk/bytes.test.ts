@@ -576,6 +576,26 @@ describe("answers stream", () => {
     assert.match(await response.text(), /^data: \{\}\n\n\s*data: \{"error":/);
   });
 
+  test("PITFALLS 13: events that are long in coming are kept alive, between two events alone", async () => {
+    const paced = await startGateway(
+      `log: off\ndefault_provider: up\ntimeouts: { keepalive_ms: 20 }\n` +
+        `providers: { up: { base_url: "${openaiUpstream.url}/v1", api_key: k } }\n`,
+    );
+    let go = (): void => {};
+    const kept = new Promise<void>((resolve) => go = resolve);
+    openaiUpstream.answer(sse(["data: 1\n\n", { until: kept }, "data:", { pause: 100 }, " 2\n\n"]));
+    const answer = await fetch(`${paced.url}/v1/images/x`);
+    let text = "";
+    for await (const piece of answer.body as unknown as AsyncIterable<Uint8Array>) {
+      text += new TextDecoder().decode(piece);
+      if (text.includes("\n: ")) go();
+    }
+    assert.match(text, /^data: 1\n\n(?:: \w+\n\n)+data: 2\n\n$/);
+    openaiUpstream.answer(sse(["data: 1\n\n"], { "content-type": "application/octet-stream" }));
+    assert.equal(await (await fetch(`${paced.url}/v1/files/x/content`)).text(), "data: 1\n\n");
+    await paced.stop();
+  });
+
   test("PITFALLS 14: a client that leaves takes the answer along", async () => {
     const forever = Array.from({ length: 10_000 }, () => [new Uint8Array(10_000), { pause: 2 }]).flat();
     openaiUpstream.answer({ headers: { "content-type": "application/octet-stream" }, steps: forever });

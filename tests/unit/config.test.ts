@@ -89,6 +89,7 @@ models:
     assert.equal(sound.defaultMessagesProvider?.name, "anthropic");
     assert.equal(config(`${providers}\ndefault_messages_provider: other`).defaultMessagesProvider?.name, "other");
     assert.equal(config("providers: { mock: {} }").defaultMessagesProvider, undefined);
+    assert.equal(config(`${providers}\nmodels_only: true`).defaultMessagesProvider, undefined);
     assert.deepEqual(issues(`${providers}\ndefault_provider: anthropic\ndefault_messages_provider: antropic`), [
       'config.yaml:2:19  default_provider  Provider "anthropic" speaks messages; expected one with chat or responses',
       'config.yaml:3:28  default_messages_provider  No provider "antropic"; did you mean "anthropic"?',

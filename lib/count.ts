@@ -1,32 +1,105 @@
-/** `POST /v1/messages/count_tokens`: the upstream's own count where it has one, else an estimate that says so; never 404. */
+/**
+ * `POST /v1/messages/count_tokens` and `/v1/responses/input_tokens`: the upstream's own count where it has one, else the
+ * gateway's, which says so in its headers. Never 404, and never a failure of the provider's.
+ */
 import { isObject, type JsonObject } from "./base/fields.ts";
-import { parseJson } from "./base/json.ts";
-import { type Failure, invalid } from "./base/failure.ts";
 import { readBodyWithin } from "./base/body.ts";
-import { Losses } from "./format.ts";
-import { type Call, passedBody, targetOf } from "./plan.ts";
+import type { Failure } from "./base/failure.ts";
+import { type Format, Losses, type Target } from "./format.ts";
+import type { NeutralRequest } from "./neutral.ts";
+import { type Call, decodeBody, passThrough, targetOf, upstreamFormat } from "./plan.ts";
 import type { Relayed } from "./reply.ts";
 import type { Route } from "./router.ts";
-import { estimateInputTokens } from "./translation/estimate.ts";
+import { type Count, countInput } from "./tokens/count.ts";
 import { send, withoutSecrets } from "./upstream.ts";
 
-const MAX_COUNT_BYTES = 64 * 1024;
-
 export async function countTokens(call: Call, route: Route): Promise<Relayed> {
-  const native = route.provider.formats.includes(call.client.name) ? await counted(call, route) : undefined;
-  if (native !== undefined) return native;
-  return estimated(call, route);
+  const format = upstreamFormat(call, route);
+  const target = targetOf(route, format);
+  if (format === call.client) {
+    const native = await passed(call, route, target);
+    if (native !== undefined) return native;
+  }
+  const decoded = decodeBody(completed(call));
+  if (!decoded.ok) return refused(call, route, decoded.failure);
+  const request = decoded.value;
+  const tokens = format === call.client ? undefined : await translated(call, route, format, target, request);
+  if (tokens !== undefined) return answered(call, route, told(call, tokens), {});
+  const count = await countInput(request, route.capabilities);
+  return answered(call, route, told(call, count.tokens), headersOfCount(count));
 }
 
-/** The upstream's answer, or its verdict on the request; undefined where it has none: then we estimate. */
-async function counted(call: Call, route: Route): Promise<Relayed | undefined> {
-  const target = targetOf(route, call.client);
+function headersOfCount({ by }: Count): Record<string, string> {
+  return { "x-trivium-usage": "estimated", "x-trivium-tokenizer": by };
+}
+
+function told({ client }: Call, tokens: number): string {
+  return JSON.stringify(client.counting?.answer(tokens) ?? {});
+}
+
+/** The call with what its format needs of a request and counting doesn't. */
+function completed(call: Call): Call {
+  const { counting } = call.client;
+  return counting === undefined ? call : { ...call, complete: counting.complete };
+}
+
+/** The upstream's answer, or its verdict on the request; undefined where it has none. */
+async function passed(call: Call, route: Route, target: Target): Promise<Relayed | undefined> {
+  const { counting } = call.client;
+  if (counting === undefined) return undefined;
+  const { body, headers } = passThrough(call, route, target, new Losses());
+  const told = await asked(call, route, call.client, { path: counting.path, body, headers });
+  if (told === undefined) return undefined;
+  const { upstream, text } = told;
+  if (upstream.ok) return countIn(call.client, text) === undefined ? undefined : answered(call, route, text, {});
+  if (upstream.status !== 400 && upstream.status !== 413) return undefined;
+  const failure = call.client.decodeError(upstream.status, upstream.headers, text);
+  return refused(call, route, withoutSecrets(failure, route.provider));
+}
+
+/** What an upstream of another format counts of the translated request; undefined where it doesn't, or won't. */
+async function translated(
+  call: Call,
+  route: Route,
+  format: Format,
+  target: Target,
+  request: NeutralRequest,
+): Promise<number | undefined> {
+  const { counting } = format;
+  if (counting === undefined) return undefined;
+  const encoded = format.encodeRequest(request, target, new Losses());
+  if (!encoded.ok) return undefined;
+  const { body, headers } = encoded.value;
+  const told = await asked(call, route, format, {
+    path: counting.path,
+    body: JSON.stringify(counting.ask(body)),
+    headers,
+  });
+  return told?.upstream.ok === true ? countIn(format, told.text) : undefined;
+}
+
+interface Question {
+  path: string;
+  body: Uint8Array<ArrayBuffer> | string;
+  headers: Record<string, string>;
+}
+
+/** A count is asked for often and at once: a slow upstream must not hold the client up. */
+const MAX_WAIT_MS = 10_000;
+const MAX_COUNT_BYTES = 64 * 1024;
+
+async function asked(
+  call: Call,
+  route: Route,
+  format: Format,
+  { path, body, headers }: Question,
+): Promise<{ upstream: Response; text: string } | undefined> {
   const sent = await send({
     provider: route.provider,
-    format: call.client,
-    path: `${call.client.path}/count_tokens`,
-    headers: { ...call.client.passedHeaders(call.headers, target), accept: "application/json" },
-    body: passedBody(call, call.client, target, new Losses()),
+    format,
+    path,
+    headers: { ...headers, accept: "application/json" },
+    body,
     signal: call.abort.signal,
     firstByteMs: Math.min(call.config.timeouts.firstByteMs, MAX_WAIT_MS),
   });
@@ -36,41 +109,17 @@ async function counted(call: Call, route: Route): Promise<Relayed | undefined> {
     call.abort.abort();
     return undefined;
   }
-  const text = new TextDecoder().decode(bytes);
-  if (sent.value.ok) return isCount(text) ? answered(call, route, text, {}) : undefined;
-  if (sent.value.status !== 400 && sent.value.status !== 413) return undefined;
-  return refused(
-    call,
-    route,
-    withoutSecrets(call.client.decodeError(sent.value.status, sent.value.headers, text), route.provider),
-  );
+  return { upstream: sent.value, text: new TextDecoder().decode(bytes) };
 }
 
-/** A count is asked for often and at once: a slow upstream must not hold the client up. */
-const MAX_WAIT_MS = 10_000;
-
-function estimated(call: Call, route: Route): Relayed {
+function countIn({ counting }: Format, text: string): number | undefined {
   let body: unknown;
   try {
-    body = parseJson(new TextDecoder().decode(call.bytes));
+    body = JSON.parse(text);
   } catch {
-    return refused(call, route, invalid("The body is not valid JSON"));
+    return undefined;
   }
-  const request: JsonObject = isObject(body) ? body : {};
-  // Counting needs no max_tokens, the messages format does.
-  const decoded = call.client.decodeRequest({ max_tokens: 1, ...request }, call.headers);
-  if (!decoded.ok) return refused(call, route, decoded.failure);
-  const count = JSON.stringify({ input_tokens: estimateInputTokens(decoded.value) });
-  return answered(call, route, count, { "x-trivium-usage": "estimated" });
-}
-
-function isCount(text: string): boolean {
-  try {
-    const body: unknown = JSON.parse(text);
-    return isObject(body) && typeof body["input_tokens"] === "number";
-  } catch {
-    return false;
-  }
+  return isObject(body) ? counting?.read(body) : undefined;
 }
 
 function answered(call: Call, route: Route, text: string, headers: Record<string, string>): Relayed {
@@ -80,7 +129,7 @@ function answered(call: Call, route: Route, text: string, headers: Record<string
 
 function refused(call: Call, route: Route, failure: Failure): Relayed {
   const { status, body } = call.client.encodeError(failure, call.requestId);
-  const response = new Response(JSON.stringify(body), { status, headers: headersOf(call, route) });
+  const response = new Response(JSON.stringify(body satisfies JsonObject), { status, headers: headersOf(call, route) });
   return { response, format: call.client, losses: new Losses(), done: Promise.resolve({ left: false, failure }) };
 }
 

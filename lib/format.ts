@@ -114,6 +114,19 @@ export interface ErrorAnswer {
   body: JsonObject;
 }
 
+/** How an upstream of a format counts a request's input, and how its clients are told. */
+export interface Counting {
+  /** What follows the provider's `base_url`. */
+  path: string;
+  /** A request's body as the endpoint takes it. */
+  ask(body: JsonObject): JsonObject;
+  /** A counting client's body as the format's request needs it. */
+  complete(body: JsonObject): JsonObject;
+  /** Tokens; undefined where the answer is no count. */
+  read(answer: JsonObject): number | undefined;
+  answer(tokens: number): JsonObject;
+}
+
 export interface Format {
   readonly name: FormatName;
   /** What follows the provider's `base_url`: `/chat/completions`. */
@@ -138,6 +151,9 @@ export interface Format {
   readonly signsCalls: boolean;
   /** What fills a silence in a stream of this format. */
   readonly keepaliveFrame: string;
+
+  /** Absent where the format has no endpoint that counts. */
+  readonly counting?: Counting;
 
   /** Client side: body and headers to neutral, or what is wrong with them. */
   decodeRequest(body: JsonObject, headers: Headers): Result<NeutralRequest>;

@@ -4,7 +4,6 @@ import { countTokens } from "../count.ts";
 import { type Entry, type Exchange, type Handled, type Handler, idHeaders, readCall, refuse } from "../exchange.ts";
 import { explain } from "../explain.ts";
 import type { Format } from "../format.ts";
-import { FORMATS } from "../formats/mod.ts";
 import type { Call } from "../plan.ts";
 import { relay } from "../relay.ts";
 import type { Relayed } from "../reply.ts";
@@ -17,9 +16,9 @@ export function answerIn(client: Format): Handler {
   return (exchange) => ask(exchange, client, (call, route) => relay(call, route, exchange.upstream));
 }
 
-/** `POST /messages/count_tokens` */
-export function countMessages(exchange: Exchange): Promise<Handled> {
-  return ask(exchange, FORMATS.messages, (call, route) => countTokens(call, route));
+/** `POST /messages/count_tokens`, `POST /responses/input_tokens` */
+export function countIn(client: Format): Handler {
+  return (exchange) => ask(exchange, client, (call, route) => countTokens(call, route));
 }
 
 async function ask(exchange: Exchange, client: Format, by: Ask): Promise<Handled> {

@@ -1,7 +1,7 @@
 /** Everything that is served, a line each; the first pattern that fits wins. */
 import type { Endpoint } from "../exchange.ts";
 import { FORMATS } from "../formats/mod.ts";
-import { answerIn, countMessages } from "./inference.ts";
+import { answerIn, countIn } from "./inference.ts";
 import { tellHealth, tellMetrics, tellModel, tellModels, welcome } from "./status.ts";
 import { refuseWebSocket } from "./websocket.ts";
 
@@ -14,8 +14,10 @@ export const ENDPOINTS: readonly Endpoint[] = [
   { method: "GET",  pattern: "/models/*",              handle: tellModel },
   { method: "POST", pattern: "/chat/completions",      handle: answerIn(FORMATS.chat) },
   { method: "POST", pattern: "/messages",              handle: answerIn(FORMATS.messages) },
-  { method: "POST", pattern: "/messages/count_tokens", handle: countMessages },
+  { method: "POST", pattern: "/messages/count_tokens", handle: countIn(FORMATS.messages) },
   { method: "POST", pattern: "/responses",             handle: answerIn(FORMATS.responses) },
+  // Before any pattern of a response's id: the first that fits wins.
+  { method: "POST", pattern: "/responses/input_tokens", handle: countIn(FORMATS.responses) },
   { method: "GET",  pattern: "/responses",             handle: refuseWebSocket },
 ];
 

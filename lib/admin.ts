@@ -1,7 +1,6 @@
 /** What is told without a model: the list of models, health, metrics. */
 import { fail, invalid, type Result, success } from "./base/failure.ts";
 import type { JsonObject } from "./base/fields.ts";
-import { capabilitiesOf } from "./capabilities.ts";
 import type { Config } from "./config.ts";
 import { MOCK_MODELS } from "./mock/mod.ts";
 import { exactNames, route } from "./router.ts";
@@ -69,7 +68,7 @@ function chatModel(config: Config, name: string, since: number): JsonObject {
 
 function messagesModel(config: Config, name: string, since: number): JsonObject {
   const routed = route(config, name, []);
-  const known = routed.ok ? capabilitiesOf(routed.value.model) : undefined;
+  const known = routed.ok ? routed.value.capabilities : undefined;
   return {
     type: "model",
     id: name,

@@ -4,12 +4,21 @@
  */
 import { isAlias, isMap, isScalar, isSeq, LineCounter, type Node, parseDocument, visit } from "yaml";
 import { z } from "zod";
+import {
+  type Capabilities,
+  type CapabilityRule,
+  INPUTS,
+  SAMPLING,
+  THINKING_MODES,
+  THINKING_OFF,
+  TOKENIZERS,
+} from "./capabilities.ts";
 import { describe, isObject } from "./base/fields.ts";
 import { LOG_LEVELS, type LogLevel } from "./base/log.ts";
 import { nearest } from "./base/nearest.ts";
 import { Secret } from "./base/secret.ts";
 import { type Api, type Flag, FLAGS } from "./format.ts";
-import { FORMAT_NAMES, type FormatName } from "./neutral.ts";
+import { EFFORTS, FORMAT_NAMES, type FormatName } from "./neutral.ts";
 import { FAMILY_OF_FORMAT, MOCK_URL, type Preset, PRESETS } from "./providers.ts";
 
 export type Environment = Readonly<Record<string, string | undefined>>;
@@ -28,6 +37,12 @@ export interface Provider {
   /** The environment variable that would hold the key, where there is none yet: the provider waits for it. */
   waitsFor?: string;
   headers: Readonly<Record<string, string>>;
+  /** Top-level members of a request that this upstream refuses: left out, and said. */
+  dropFields: readonly string[];
+  /** Values of `anthropic-beta` that it refuses, with `*` at the end for any date. */
+  dropBetas: readonly string[];
+  /** The only ones that it takes; undefined: all but `dropBetas`. */
+  allowBetas?: readonly string[];
   isMock: boolean;
 }
 
@@ -56,6 +71,8 @@ export interface Config {
   port: number;
   providers: ReadonlyMap<string, Provider>;
   models: readonly ModelRule[];
+  /** First match wins, before the built-in table. */
+  capabilities: readonly CapabilityRule[];
   modelsOnly: boolean;
   /** Who gets what names no model, in the shape of OpenAI's APIs; and in that of Anthropic's. */
   defaultProvider: Provider | undefined;
@@ -83,6 +100,8 @@ export type ConfigResult = { ok: true; value: Config } | { ok: false; issues: Co
 
 const milliseconds = (fallback: number) => z.int().min(1).max(86_400_000).default(fallback);
 
+const BETA = z.string().regex(/^[A-Za-z0-9_.-]*\*?$/, "Expected a name with a * at its end at most").min(1);
+
 const ProviderSchema = z.strictObject({
   preset: z.enum(Object.keys(PRESETS)).optional().describe("A known provider whose settings are taken over"),
   base_url: z.string().optional().describe("With the version path, as in the SDKs: https://host/v1"),
@@ -92,12 +111,50 @@ const ProviderSchema = z.strictObject({
   family: z.string().min(1).optional().describe("Whose models it serves, for signed thinking: anthropic, openai…"),
   completions: z.boolean().optional().describe("It has /completions itself; else that is made from its chat"),
   flags: z.array(z.enum(FLAGS)).default([]).describe("Quirks of its dialect (docs/ARCHITECTURE.md)"),
+  drop_fields: z.array(z.string().min(1)).default([])
+    .describe("Top-level members of a request that it refuses: left out and reported, also where bytes pass"),
+  drop_betas: z.array(BETA).default([]).describe("Values of anthropic-beta that it refuses; a * at the end fits any"),
+  allow_betas: z.array(BETA).optional().describe("The only values of anthropic-beta that it takes"),
 });
 
 const ModelSchema = z.strictObject({
   name: z.string().min(1).describe("What clients ask for: an exact name, or a pattern with one *"),
   target: z.string().describe("provider/model; a * carries what the pattern's * matched"),
   on_loss: z.enum(["report", "reject"]).default("report").describe("reject: 400 when anything can't be carried"),
+});
+
+const tokens = () => z.int().min(1).max(1_000_000_000).optional();
+const flag = (text: string) => z.boolean().optional().describe(text);
+
+/** Each key is that of `Capabilities` in snake_case. */
+const CapabilitySchema = z.strictObject({
+  match: z.string().min(1).describe("A provider's model, or provider/model; one * at most. The first match wins"),
+  maker: z.string().min(1).optional().describe("Whose model it is: openai, anthropic, google…"),
+  context_tokens: tokens().describe("Tokens of the whole context"),
+  max_output_tokens: tokens().describe("Tokens that it writes at most: larger wishes are clamped to it"),
+  default_max_tokens: tokens().describe("What is sent where the client names no limit and the format needs one"),
+  thinking: z.enum(THINKING_MODES).optional().describe("How thinking is asked for"),
+  thinking_off: z.enum(THINKING_OFF).optional().describe("What tells an adaptive model not to think, or the nearest"),
+  efforts: z.array(z.enum(EFFORTS)).min(1).optional().describe("The effort words that it takes, weakest first"),
+  effort_budgets: z.partialRecord(z.enum(EFFORTS), z.int().min(0)).optional()
+    .describe("Tokens to think with per effort, instead of the built-in table's"),
+  effort_beside_budget: flag("Takes an effort beside a thinking budget"),
+  hides_thinking: flag("A model with a budget that can keep its thinking to itself"),
+  sampling: z.enum(SAMPLING).optional().describe("Which sampling fields it takes; fixed: temperature 1 alone"),
+  temperature_with_top_p: flag("Takes temperature and top_p together"),
+  prefill: flag("Takes the beginning of its answer as a last assistant message"),
+  mid_conversation_system: flag("Takes system messages within the conversation"),
+  developer_role: flag("System text goes by the role developer"),
+  stop_sequences: flag("Takes stop sequences; where not, the gateway cuts the text"),
+  forced_tools: flag("Takes a tool choice that forces a call"),
+  tools_need_responses: flag("With tools, it reasons in the Responses API alone"),
+  responses_only: flag("Is not served by Chat Completions"),
+  cache_marks: flag("Takes marks at which the prompt's cache is to end"),
+  inputs: z.array(z.enum(INPUTS)).min(1).optional().describe("What it can be given; anything else is refused"),
+  tokenizer: z.enum(TOKENIZERS).optional().describe("What counts its tokens where the provider doesn't"),
+  token_factor: z.number().positive().max(10).optional().describe("Its tokens per token of that tokenizer"),
+  tool_tokens: z.int().min(0).optional().describe("Tokens that offering tools costs beside their definitions"),
+  map_server_tools: flag("Maps code execution between Messages and Responses"),
 });
 
 const TimeoutsSchema = z.strictObject({
@@ -113,6 +170,8 @@ export const ConfigSchema = z.strictObject({
   providers: z.record(z.string().regex(/^[A-Za-z0-9_.-]+$/), ProviderSchema.nullable()).default({})
     .describe("Where models are; a name that is a preset needs nothing more"),
   models: z.array(ModelSchema).default([]).describe("Names for clients; the first that matches wins"),
+  capabilities: z.array(CapabilitySchema).default([])
+    .describe("What models can do, before the built-in table; what an entry leaves out is the table's"),
   models_only: z.boolean().default(false).describe("Serve only the names under `models`, not provider/model"),
   report_upstream_model: z.boolean().default(false).describe("Answers name the upstream's model, not the client's"),
   expose_upstream_auth: z.boolean().default(false).describe("An upstream's 401 reaches clients as 401, not 502"),
@@ -252,6 +311,7 @@ function build(
     ...address,
     providers,
     models: models.filter((rule) => rule !== undefined),
+    capabilities: raw.capabilities.map((entry, index) => buildCapabilities(entry, index, raw, report)),
     modelsOnly: raw.models_only,
     ...defaults,
     reportUpstreamModel: raw.report_upstream_model,
@@ -314,6 +374,9 @@ function buildProvider(
     ...(key === undefined || key === "" ? {} : { apiKey: new Secret(key) }),
     ...(variable !== undefined && (key === undefined || key === "") ? { waitsFor: variable } : {}),
     headers: Object.fromEntries(Object.entries(raw.headers).map(([header, value]) => [header.toLowerCase(), value])),
+    dropFields: checkedDrops(raw.drop_fields, [...path, "drop_fields"], report),
+    dropBetas: raw.drop_betas,
+    ...(raw.allow_betas === undefined ? {} : { allowBetas: raw.allow_betas }),
     isMock: baseUrl === MOCK_URL,
   };
 }
@@ -323,6 +386,38 @@ function apisOf(formats: readonly FormatName[], hasCompletions: boolean): Readon
   const apis = new Set<Api>(hasCompletions ? ["completions"] : []);
   if (formats.some((format) => FAMILY_OF_FORMAT[format] === FAMILY_OF_FORMAT.chat)) apis.add("embeddings");
   return apis;
+}
+
+/** Members without which there is no request. */
+const INDISPENSABLE: ReadonlySet<string> = new Set(["model", "messages", "input", "stream"]);
+
+function checkedDrops(fields: readonly string[], path: Path, report: Report): readonly string[] {
+  for (const [index, field] of fields.entries()) {
+    if (INDISPENSABLE.has(field)) {
+      report([...path, index], `"${field}" can't be dropped: a request is nothing without it`);
+    }
+  }
+  return fields;
+}
+
+function buildCapabilities(
+  { match, ...entry }: z.output<typeof CapabilitySchema>,
+  index: number,
+  config: RawConfig,
+  report: Report,
+): CapabilityRule {
+  const path = ["capabilities", index, "match"];
+  if (match.split("*").length > 2) report(path, `Expected at most one * but got ${describe(match)}`);
+  if (config.capabilities.findIndex((other) => other.match === match) < index) {
+    report(path, `The pattern ${describe(match)} stands here twice: this one would never be reached`);
+  }
+  const said = Object.entries(entry).filter(([, value]) => value !== undefined);
+  const says = Object.fromEntries(said.map(([key, value]) => [camelCase(key), value])) as Partial<Capabilities>;
+  return { match, says };
+}
+
+function camelCase(key: string): string {
+  return key.replace(/_([a-z])/g, (_, letter: string) => letter.toUpperCase());
 }
 
 function isHttpUrl(text: string): boolean {
@@ -451,6 +546,11 @@ function remove(tree: unknown, path: Path): void {
     models[second] = { name: `\u0000${second}`, target: `\u0000/\u0000` };
     return;
   }
+  if (first === "capabilities" && typeof second === "number") {
+    const { capabilities } = tree as { capabilities: unknown[] };
+    capabilities[second] = { match: `\u0000${second}` };
+    return;
+  }
   const parent = valueAtPath(tree, path.slice(0, -1));
   if (isObject(parent)) delete parent[String(path.at(-1))];
   else remove(tree, path.slice(0, -1));
@@ -461,6 +561,7 @@ function knownKeys(path: Path): string[] {
   if (path.length === 0) return Object.keys(ConfigSchema.shape);
   if (path[0] === "providers" && path.length === 2) return Object.keys(ProviderSchema.shape);
   if (path[0] === "models") return Object.keys(ModelSchema.shape);
+  if (path[0] === "capabilities") return path.length === 2 ? Object.keys(CapabilitySchema.shape) : [...EFFORTS];
   if (path[0] === "timeouts") return Object.keys(TimeoutsSchema.shape);
   return [];
 }

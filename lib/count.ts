@@ -1,43 +1,100 @@
-/** `POST /v1/messages/count_tokens`: the upstream's own count where it has one, else an estimate that says so; never 404. */
+/**
+ * `POST /v1/messages/count_tokens` and `/v1/responses/input_tokens`: the upstream's own count where it has one, else the
+ * gateway's, which says so in its headers. Never 404, and never a failure of the provider's.
+ */
 import { isObject, type JsonObject } from "./base/fields.ts";
-import { parseJson } from "./base/json.ts";
-import { type Failure, invalid } from "./base/failure.ts";
 import { readBodyWithin } from "./base/body.ts";
-import { Losses } from "./format.ts";
-import { type Call, passedBody, targetOf } from "./plan.ts";
+import type { Failure } from "./base/failure.ts";
+import { type Counting, type Format, Losses } from "./format.ts";
+import { type Call, decodeBody, passThrough, targetOf, upstreamFormat } from "./plan.ts";
 import type { Relayed } from "./reply.ts";
 import type { Route } from "./router.ts";
-import { estimateInputTokens } from "./translation/estimate.ts";
+import { type Count, countInput } from "./tokens/count.ts";
 import { type Destination, send, withoutSecrets } from "./upstream.ts";
 
-const MAX_COUNT_BYTES = 64 * 1024;
-
 export async function countTokens(call: Call, route: Route): Promise<Relayed> {
-  const asked = nativeCount(call, route);
-  const native = asked === undefined ? undefined : await counted(call, route, asked);
-  return native ?? estimated(call, route);
+  const question = countQuestion(call, route);
+  const native = question === undefined ? undefined : await counted(call, route, question);
+  if (native !== undefined) return native;
+  const decoded = decodeBody(completed(call));
+  if (!decoded.ok) return refused(call, route, decoded.failure);
+  const count = await countInput(decoded.value, route.capabilities);
+  return answered(call, route, told(call, count.tokens), headersOfCount(count));
 }
 
-/** What is asked of an upstream that may count by itself; undefined where it speaks another format. */
-export function nativeCount(call: Call, { provider, ...route }: Route): (Destination & { body: Body }) | undefined {
-  const { client } = call;
-  if (!provider.formats.includes(client.name)) return undefined;
-  const target = targetOf({ provider, ...route }, client);
+/** What is asked of an upstream that counts itself. */
+export interface Question extends Destination {
+  body: Uint8Array<ArrayBuffer> | string;
+}
+
+/** Undefined where nobody but the gateway counts: the format has no such thing, or the request can't be carried there. */
+export function countQuestion(call: Call, route: Route): Question | undefined {
+  const format = upstreamFormat(call, route);
+  const { counting } = format;
+  if (counting === undefined) return undefined;
+  const asked = format === call.client
+    ? passThrough(call, route, targetOf(route, format), new Losses())
+    : translated(call, route, format, counting);
+  if (asked === undefined) return undefined;
+  const { provider } = route;
   return {
     provider,
-    format: client,
-    path: `${client.path}/count_tokens`,
-    headers: { ...client.passedHeaders(call.headers, target), accept: "application/json" },
-    body: passedBody(call, client, target, new Losses()),
+    format,
+    path: counting.path,
+    headers: { ...asked.headers, accept: "application/json" },
+    body: asked.body,
   };
 }
 
-type Body = Uint8Array<ArrayBuffer>;
+function translated(
+  call: Call,
+  route: Route,
+  format: Format,
+  counting: Counting,
+): { body: string; headers: Record<string, string> } | undefined {
+  const decoded = decodeBody(completed(call));
+  const encoded = decoded.ok ? format.encodeRequest(decoded.value, targetOf(route, format), new Losses()) : decoded;
+  if (!encoded.ok) return undefined;
+  return { body: JSON.stringify(counting.ask(encoded.value.body)), headers: encoded.value.headers };
+}
 
-/** The upstream's answer, or its verdict on the request; undefined where it has none: then we estimate. */
-async function counted(call: Call, route: Route, asked: Destination & { body: Body }): Promise<Relayed | undefined> {
+function headersOfCount({ by }: Count): Record<string, string> {
+  return { "x-trivium-usage": "estimated", "x-trivium-tokenizer": by };
+}
+
+function told({ client }: Call, tokens: number): string {
+  return JSON.stringify(client.counting?.answer(tokens) ?? {});
+}
+
+/** The call with what its format needs of a request and counting doesn't. */
+function completed(call: Call): Call {
+  const { counting } = call.client;
+  return counting === undefined ? call : { ...call, complete: counting.complete };
+}
+
+/** The upstream's count, or its verdict on the client's own bytes; undefined where it has neither. */
+async function counted(call: Call, route: Route, question: Question): Promise<Relayed | undefined> {
+  const asked = await answerTo(call, question);
+  if (asked === undefined) return undefined;
+  const { upstream, text } = asked;
+  if (upstream.ok) {
+    const tokens = countIn(question.format, text);
+    if (tokens === undefined) return undefined;
+    return answered(call, route, question.format === call.client ? text : told(call, tokens), {});
+  }
+  const isVerdict = question.format === call.client && (upstream.status === 400 || upstream.status === 413);
+  if (!isVerdict) return undefined;
+  const failure = call.client.decodeError(upstream.status, upstream.headers, text);
+  return refused(call, route, withoutSecrets(failure, route.provider));
+}
+
+/** A count is asked for often and at once: a slow upstream must not hold the client up. */
+const MAX_WAIT_MS = 10_000;
+const MAX_COUNT_BYTES = 64 * 1024;
+
+async function answerTo(call: Call, question: Question): Promise<{ upstream: Response; text: string } | undefined> {
   const sent = await send({
-    ...asked,
+    ...question,
     signal: call.abort.signal,
     firstByteMs: Math.min(call.config.timeouts.firstByteMs, MAX_WAIT_MS),
   });
@@ -47,41 +104,17 @@ async function counted(call: Call, route: Route, asked: Destination & { body: Bo
     call.abort.abort();
     return undefined;
   }
-  const text = new TextDecoder().decode(bytes);
-  if (sent.value.ok) return isCount(text) ? answered(call, route, text, {}) : undefined;
-  if (sent.value.status !== 400 && sent.value.status !== 413) return undefined;
-  return refused(
-    call,
-    route,
-    withoutSecrets(call.client.decodeError(sent.value.status, sent.value.headers, text), route.provider),
-  );
+  return { upstream: sent.value, text: new TextDecoder().decode(bytes) };
 }
 
-/** A count is asked for often and at once: a slow upstream must not hold the client up. */
-const MAX_WAIT_MS = 10_000;
-
-function estimated(call: Call, route: Route): Relayed {
+function countIn({ counting }: Format, text: string): number | undefined {
   let body: unknown;
   try {
-    body = parseJson(new TextDecoder().decode(call.bytes));
+    body = JSON.parse(text);
   } catch {
-    return refused(call, route, invalid("The body is not valid JSON"));
+    return undefined;
   }
-  const request: JsonObject = isObject(body) ? body : {};
-  // Counting needs no max_tokens, the messages format does.
-  const decoded = call.client.decodeRequest({ max_tokens: 1, ...request }, call.headers);
-  if (!decoded.ok) return refused(call, route, decoded.failure);
-  const count = JSON.stringify({ input_tokens: estimateInputTokens(decoded.value) });
-  return answered(call, route, count, { "x-trivium-usage": "estimated" });
-}
-
-function isCount(text: string): boolean {
-  try {
-    const body: unknown = JSON.parse(text);
-    return isObject(body) && typeof body["input_tokens"] === "number";
-  } catch {
-    return false;
-  }
+  return isObject(body) ? counting?.read(body) : undefined;
 }
 
 function answered(call: Call, route: Route, text: string, headers: Record<string, string>): Relayed {
@@ -91,7 +124,7 @@ function answered(call: Call, route: Route, text: string, headers: Record<string
 
 function refused(call: Call, route: Route, failure: Failure): Relayed {
   const { status, body } = call.client.encodeError(failure, call.requestId);
-  const response = new Response(JSON.stringify(body), { status, headers: headersOf(call, route) });
+  const response = new Response(JSON.stringify(body satisfies JsonObject), { status, headers: headersOf(call, route) });
   return { response, format: call.client, losses: new Losses(), done: Promise.resolve({ left: false, failure }) };
 }
 

@@ -5,7 +5,7 @@
 import type { Failure } from "./base/failure.ts";
 import type { JsonObject } from "./base/fields.ts";
 import { parseJson } from "./base/json.ts";
-import { nativeCount } from "./count.ts";
+import { countQuestion } from "./count.ts";
 import { apiName } from "./format.ts";
 import { toldLoss } from "./loss_report.ts";
 import { type Call, destinationOf, planCall, upstreamFormat } from "./plan.ts";
@@ -28,11 +28,12 @@ export function explain(call: Call, route: Route): JsonObject {
 
 /** The same of a count of tokens, which is sent only where the upstream counts. */
 export function explainCount(call: Call, route: Route): JsonObject {
-  const native = nativeCount(call, route);
+  const question = countQuestion(call, route);
   const head = routeOf(call, route);
-  return native === undefined
-    ? { ...head, mode: "estimate" }
-    : { ...head, mode: "pass-through", upstream: call.client.name, ...sent(native, native.body) };
+  if (question === undefined) return { ...head, mode: "estimate" };
+  const { format, body } = question;
+  const mode = format === call.client ? "pass-through" : "translation";
+  return { ...head, mode, upstream: format.name, ...sent(question, body) };
 }
 
 function routeOf(call: Call, { provider, model, rule }: Route): JsonObject {

@@ -160,6 +160,19 @@ export type ByteApi = (typeof BYTE_APIS)[number];
 /** APIs of OpenAI's family that a provider may have or not, and those. */
 export type Api = "completions" | "embeddings" | ByteApi;
 
+/** How an upstream of a format counts a request's input, and how its clients are told. */
+export interface Counting {
+  /** What follows the provider's `base_url`. */
+  path: string;
+  /** A request's body as the endpoint takes it. */
+  ask(body: JsonObject): JsonObject;
+  /** A counting client's body as the format's request needs it. */
+  complete(body: JsonObject): JsonObject;
+  /** Tokens; undefined where the answer is no count. */
+  read(answer: JsonObject): number | undefined;
+  answer(tokens: number): JsonObject;
+}
+
 export interface Format {
   readonly name: FormatName;
   /** The API of its own that a provider must have for bytes to pass; absent: that of its name. */
@@ -188,6 +201,9 @@ export interface Format {
   readonly hasPhases: boolean;
   /** What fills a silence in a stream of this format. */
   readonly keepaliveFrame: string;
+
+  /** Absent where the format has no endpoint that counts. */
+  readonly counting?: Counting;
 
   /** Client side: body and headers to neutral, or what is wrong with them. */
   decodeRequest(body: JsonObject, headers: Headers): Result<NeutralRequest>;

@@ -4,8 +4,9 @@
  */
 import { fail, invalid, type Result, success } from "./base/failure.ts";
 import type { JsonObject } from "./base/fields.ts";
-import { parseJson, replaceAt, type Span } from "./base/json.ts";
-import { capabilitiesOf, translatedFormat } from "./capabilities.ts";
+import { parseJson, replaceAt, scanObject, type Span } from "./base/json.ts";
+import { acceptedBody, acceptedBytes, acceptedHeaders } from "./accepts.ts";
+import { translatedFormat } from "./capabilities.ts";
 import type { Config } from "./config.ts";
 import { type EncodedRequest, type Format, Losses, type Target } from "./format.ts";
 import { FORMATS } from "./formats/mod.ts";
@@ -18,6 +19,7 @@ import { fromNewestCompaction } from "./translation/compaction.ts";
 import { accountHeaders } from "./translation/headers.ts";
 import { mayHoldEnvelope, withoutBroken } from "./translation/envelope.ts";
 import type { Destination } from "./upstream.ts";
+import { refusedInput } from "./translation/inputs.ts";
 
 /** One request of a client, as far as it is known before its format is looked into. */
 export interface Call {
@@ -38,6 +40,8 @@ export interface Call {
   scope: string;
   /** Aborted when the client leaves, and when the answer is over. */
   abort: AbortController;
+  /** For bodies that are less than a request: what makes them one, before they are decoded. */
+  complete?: (body: JsonObject) => JsonObject;
 }
 
 /** What is sent, and what its answer needs to be read. */
@@ -59,8 +63,8 @@ export function planCall(call: Call, route: Route): Result<Plan> {
   const target = targetOf(route, format);
   const losses = new Losses();
   const plan = format === call.client
-    ? success(passThrough(call, format, target, losses))
-    : translate(call, format, target, losses);
+    ? success(passThrough(call, route, target, losses))
+    : translate(call, route, format, target, losses);
   const mayLose = !call.strict && route.onLoss !== "reject";
   return plan.ok && losses.list.length > 0 && !mayLose ? fail(lossFailure(losses)) : plan;
 }
@@ -77,53 +81,65 @@ export function destinationOf(call: Call, { provider }: Route, { format, headers
  */
 export function upstreamFormat(
   { client, members }: Pick<Call, "client" | "members">,
-  { provider, model }: Route,
+  { provider, capabilities }: Route,
 ): Format {
   const { formats } = provider;
   const passes = client.api === undefined ? formats.includes(client.name) : provider.apis.has(client.api);
   if (passes) return client;
-  return FORMATS[translatedFormat(capabilitiesOf(model), formats, members.has("tools"))];
+  return FORMATS[translatedFormat(capabilities, formats, members.has("tools"))];
 }
 
 export function targetOf(route: Route, format: Format): Target {
-  const { provider, model } = route;
+  const { provider, model, capabilities } = route;
   return {
     provider: provider.name,
     model,
     format: format.name,
     family: provider.family,
     flags: provider.flags,
-    capabilities: capabilitiesOf(model),
+    capabilities,
   };
 }
 
-/** Bytes through: the model's name is replaced in place, nothing else is touched. */
-function passThrough(call: Call, format: Format, target: Target, losses: Losses): Plan {
-  const body = passedBody(call, format, target, losses);
-  return { format, target, body, headers: format.passedHeaders(call.headers, target), losses };
+/** Bytes through: the model's name is replaced in place, and only what the config names is left out. */
+export function passThrough(call: Call, route: Route, target: Target, losses: Losses): Plan {
+  const format = call.client;
+  const body = passedBody(call, route, target, losses);
+  const headers = acceptedHeaders(format.passedHeaders(call.headers, target), route.provider, losses);
+  return { format, target, body, headers, losses };
 }
 
 /** The client's bytes for an upstream that speaks its format. */
-export function passedBody(call: Call, format: Format, target: Target, losses: Losses): Uint8Array<ArrayBuffer> {
-  const span = call.members.get("model");
+function passedBody(call: Call, { provider }: Route, target: Target, losses: Losses): Uint8Array<ArrayBuffer> {
+  const format = call.client;
+  const accepted = acceptedBytes(call.bytes, call.members, provider, losses);
+  const span = accepted === call.bytes ? call.members.get("model") : modelIn(accepted);
   const isRenamed = span !== undefined && call.model !== target.model;
-  const body = isRenamed ? replaceAt(call.bytes, span, JSON.stringify(target.model)) : call.bytes;
+  const body = isRenamed ? replaceAt(accepted, span, JSON.stringify(target.model)) : accepted;
   return mayHoldEnvelope(body, format.foreignMarks) ? withoutEnvelopes(body, format, target, losses) : body;
 }
 
+function modelIn(bytes: Uint8Array): Span | undefined {
+  const members = scanObject(bytes);
+  return members.ok ? members.value.get("model") : undefined;
+}
+
 /** Decoded to the neutral form, encoded for the upstream. */
-function translate(call: Call, format: Format, target: Target, losses: Losses): Result<Plan> {
+function translate(call: Call, route: Route, format: Format, target: Target, losses: Losses): Result<Plan> {
   const decoded = decodeBody(call);
   if (!decoded.ok) return decoded;
   const request = decoded.value;
   request.messages = withoutBroken(request.messages, losses);
   request.messages = fromNewestCompaction(request, target.family, losses);
+  const refused = refusedInput(request, target);
+  if (refused !== undefined) return fail(refused);
   if (call.client.dropsReasoning) call.memory.restore(call.scope, request);
   request.messages = restorePhases(request.messages);
   const encoded = format.encodeRequest(request, target, losses);
   if (!encoded.ok) return encoded;
-  const { body } = encoded.value;
-  const headers = { ...accountHeaders(call.headers, target.family), ...encoded.value.headers };
+  const body = acceptedBody(encoded.value.body, route.provider, losses);
+  const own = { ...accountHeaders(call.headers, target.family), ...encoded.value.headers };
+  const headers = acceptedHeaders(own, route.provider, losses);
   return success({
     format,
     target,
@@ -144,7 +160,7 @@ export function decodeBody(call: Call): Result<NeutralRequest> {
     const reason = error instanceof SyntaxError ? error.message : "it is not UTF-8";
     return fail(invalid(`The body is not valid JSON: ${reason}`));
   }
-  return call.client.decodeRequest(body, call.headers);
+  return call.client.decodeRequest(call.complete?.(body) ?? body, call.headers);
 }
 
 /** Envelopes of ours in a body that would pass: a real provider refuses them (TRANSLATION.md, 1.4 c). */

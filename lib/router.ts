@@ -1,6 +1,7 @@
 /** Which provider serves a model's name: pure, over the config alone. */
 import { fail, type Result, success } from "./base/failure.ts";
 import { nearest } from "./base/nearest.ts";
+import { type Capabilities, capabilitiesOf } from "./capabilities.ts";
 import type { Config, ModelRule, Provider } from "./config.ts";
 
 export interface Route {
@@ -10,6 +11,8 @@ export interface Route {
   /** The rule of the config that matched, `provider/model` where none was needed. */
   rule: string;
   onLoss: "report" | "reject";
+  /** What the model can do, by the config and the built-in table. */
+  capabilities: Capabilities;
 }
 
 /** First rule that matches, else `provider/model` by its own name; else a 404 that names the nearest. */
@@ -19,12 +22,12 @@ export function route(config: Config, name: string, known: readonly string[]): R
     const provider = caught === undefined ? undefined : config.providers.get(rule.provider);
     if (caught === undefined || provider === undefined) continue;
     const model = rule.model.replace("*", () => caught);
-    return success({ provider, model, rule: rule.name, onLoss: rule.onLoss });
+    return success(routeTo(config, provider, model, rule.name, rule.onLoss));
   }
   const slash = name.indexOf("/");
   const provider = config.modelsOnly || slash < 1 ? undefined : config.providers.get(name.slice(0, slash));
   if (provider !== undefined && slash < name.length - 1) {
-    return success({ provider, model: name.slice(slash + 1), rule: "provider/model", onLoss: "report" });
+    return success(routeTo(config, provider, name.slice(slash + 1), "provider/model", "report"));
   }
   return fail({
     kind: "not_found",
@@ -33,6 +36,17 @@ export function route(config: Config, name: string, known: readonly string[]): R
     retry: false,
     param: "model",
   });
+}
+
+/** `rule`: what sent it there. */
+export function routeTo(
+  config: Config,
+  provider: Provider,
+  model: string,
+  rule: string,
+  onLoss: Route["onLoss"],
+): Route {
+  return { provider, model, rule, onLoss, capabilities: capabilitiesOf(model, config.capabilities, provider.name) };
 }
 
 function unknownModel(config: Config, name: string, known: readonly string[]): string {

@@ -11,6 +11,9 @@ import { fileURLToPath } from "node:url";
 const root = fileURLToPath(new URL("..", import.meta.url));
 const TARGETS = ["linux-x64", "linux-arm64", "linux-x64-musl", "linux-arm64-musl"];
 
+/** The program, and the threads that it starts by name. */
+const ENTRIES = ["main.ts", "lib/tokens/worker.ts"];
+
 function bun(...args: string[]): void {
   const { status } = spawnSync(process.execPath, args, { cwd: root, stdio: ["ignore", "ignore", "inherit"] });
   if (status !== 0) process.exit(status ?? 1);
@@ -18,7 +21,7 @@ function bun(...args: string[]): void {
 
 function compile(outfile: string, target: string | undefined): void {
   const platform = target === undefined ? [] : [`--target=bun-${target}`];
-  bun("build", "--compile", "--minify", "--sourcemap=none", ...platform, "main.ts", "--outfile", outfile);
+  bun("build", "--compile", "--minify", "--sourcemap=none", ...platform, ...ENTRIES, "--outfile", outfile);
   process.stdout.write(`${outfile}\n`);
 }
 

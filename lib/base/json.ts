@@ -42,6 +42,23 @@ export function replaceAt(bytes: Uint8Array, span: Span, value: string): Uint8Ar
   return joinBytes([bytes.subarray(0, span.start), new TextEncoder().encode(value), bytes.subarray(span.end)]);
 }
 
+/** An object's bytes again, without the members of these names; values are copied as they stand. */
+export function withoutMembers(
+  bytes: Uint8Array,
+  members: ReadonlyMap<string, Span>,
+  names: readonly string[],
+): Uint8Array<ArrayBuffer> {
+  const encoder = new TextEncoder();
+  const pieces: Uint8Array[] = [];
+  for (const [name, span] of members) {
+    if (names.includes(name)) continue;
+    const head = `${pieces.length === 0 ? "{" : ","}${JSON.stringify(name)}:`;
+    pieces.push(encoder.encode(head), bytes.subarray(span.start, span.end));
+  }
+  pieces.push(encoder.encode(pieces.length === 0 ? "{}" : "}"));
+  return joinBytes(pieces);
+}
+
 interface RawJson {
   rawJSON(text: string): unknown;
   isRawJSON(value: unknown): value is { rawJSON: string };

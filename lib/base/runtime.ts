@@ -287,3 +287,11 @@ export function liftFetchCap(): void {
     // Where a process can't replace itself (Windows, seccomp) the gateway works, with 256 upstream requests at once.
   }
 }
+
+/** A thread. `bundled`: its name in an executable, where only what the build names as an entry is there. */
+export function openWorker(url: URL, bundled: string): Worker {
+  const worker = new Worker(isCompiled() ? bundled : url, { type: "module" });
+  // It must not keep a process alive that has nothing else to do.
+  (worker as { unref?(): void }).unref?.();
+  return worker;
+}

@@ -23,7 +23,7 @@ import {
 import type { ByteApi, Format } from "../format.ts";
 import { FORMATS } from "../formats/mod.ts";
 import { FAMILY_OF_FORMAT } from "../providers.ts";
-import { type Route, route } from "../router.ts";
+import { type Route, route, routeTo } from "../router.ts";
 import { handled } from "./inference.ts";
 
 const METHODS = ["GET", "POST", "DELETE", "PUT", "PATCH"] as const;
@@ -185,7 +185,7 @@ function served(exchange: Exchange, shape: Format, api: ByteApi, model: string |
   const isMessages = shape === FORMATS.messages;
   const key = isMessages ? "default_messages_provider" : "default_provider";
   const provider = isMessages ? config.defaultMessagesProvider : config.defaultProvider;
-  if (provider !== undefined) return success({ provider, model: model ?? "", rule: key, onLoss: "report" });
+  if (provider !== undefined) return success(routeTo(services.config, provider, model ?? "", key, "report"));
   return routed ?? fail(noDefault(exchange.path, key));
 }
 

@@ -6,7 +6,6 @@ import { countTokens } from "../count.ts";
 import { type Entry, type Exchange, type Handled, type Handler, idHeaders, readCall, refuse } from "../exchange.ts";
 import { explain, explainCount } from "../explain.ts";
 import { apiName, type Format } from "../format.ts";
-import { FORMATS } from "../formats/mod.ts";
 import type { Call } from "../plan.ts";
 import { relay } from "../relay.ts";
 import type { Relayed } from "../reply.ts";
@@ -28,9 +27,9 @@ export function answerIn(client: Format): Handler {
   return (exchange) => ask(exchange, client, ANSWER);
 }
 
-/** `POST /messages/count_tokens` */
-export function countMessages(exchange: Exchange): Promise<Handled> {
-  return ask(exchange, FORMATS.messages, COUNT);
+/** `POST /messages/count_tokens`, `POST /responses/input_tokens` */
+export function countIn(client: Format): Handler {
+  return (exchange) => ask(exchange, client, COUNT);
 }
 
 export async function ask(exchange: Exchange, client: Format, asking: Asking): Promise<Handled> {

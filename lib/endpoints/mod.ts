@@ -3,7 +3,7 @@ import type { Endpoint } from "../exchange.ts";
 import { APIS, FORMATS } from "../formats/mod.ts";
 import { bytesAt } from "./bytes.ts";
 import { compactResponse } from "./compact.ts";
-import { answerIn, countMessages } from "./inference.ts";
+import { answerIn, countIn } from "./inference.ts";
 import { tellHealth, tellMetrics, tellModel, tellModels, welcome } from "./status.ts";
 import { openWebSocket } from "./websocket.ts";
 
@@ -16,8 +16,9 @@ export const ENDPOINTS: readonly Endpoint[] = [
   { method: "GET",  pattern: "/models/*",              handle: tellModel },
   { method: "POST", pattern: "/chat/completions",      handle: answerIn(FORMATS.chat) },
   { method: "POST", pattern: "/messages",              handle: answerIn(FORMATS.messages) },
-  { method: "POST", pattern: "/messages/count_tokens", handle: countMessages },
+  { method: "POST", pattern: "/messages/count_tokens", handle: countIn(FORMATS.messages) },
   { method: "POST", pattern: "/responses",             handle: answerIn(FORMATS.responses) },
+  { method: "POST", pattern: "/responses/input_tokens", handle: countIn(FORMATS.responses) },
   { method: "POST", pattern: "/responses/compact",     handle: compactResponse },
   { method: "GET",  pattern: "/responses",             handle: openWebSocket },
   { method: "POST", pattern: "/completions",           handle: answerIn(APIS.completions) },

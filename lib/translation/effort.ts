@@ -11,16 +11,17 @@ const BUDGETS: Readonly<Record<Effort, number>> = {
   max: 32_000,
 };
 
+/** A config's own numbers for some of the efforts. */
+export type EffortBudgets = Readonly<Partial<Record<Effort, number>>>;
+
 /** Tokens to think with, for models that take a budget. */
-export function budgetOfEffort(effort: Effort): number {
-  return BUDGETS[effort];
+export function budgetOfEffort(effort: Effort, own: EffortBudgets = {}): number {
+  return own[effort] ?? BUDGETS[effort];
 }
 
-export function effortOfBudget(budgetTokens: number): Effort {
-  if (budgetTokens <= BUDGETS.low) return "low";
-  if (budgetTokens <= BUDGETS.medium) return "medium";
-  if (budgetTokens <= BUDGETS.high) return "high";
-  return "xhigh";
+export function effortOfBudget(budgetTokens: number, own: EffortBudgets = {}): Effort {
+  const word = (["low", "medium", "high"] as const).find((effort) => budgetTokens <= budgetOfEffort(effort, own));
+  return word ?? "xhigh";
 }
 
 /** The smallest budget that the messages format takes. */

@@ -37,7 +37,7 @@ const FORMATS: Readonly<Record<string, FormatName>> = {
   "openai-responses": "responses",
 };
 
-const FOLDER = process.env["TRIVIUM_RECORDINGS"] ??
+export const FOLDER = process.env["TRIVIUM_RECORDINGS"] ??
   fileURLToPath(new URL("../../../shared/recordings", import.meta.url));
 
 /** Why there is nothing to test with; undefined when there is. */

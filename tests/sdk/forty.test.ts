@@ -240,7 +240,7 @@ describe("models that ask for more than their format", () => {
     assert.equal(upstream.last().path, PATH.chat);
   });
 
-  for (const model of ["claude/claude-sonnet-4-5", "claude/claude-opus-5-5"]) {
+  for (const model of ["claude/claude-sonnet-4-5", "claude/claude-opus-5"]) {
     test(`case 30: a forced tool and effort: the tool is kept, thinking isn't, ${model}`, async () => {
       const { body, loss } = await ask("chat", model, {
         reasoning_effort: "high",

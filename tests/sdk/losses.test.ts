@@ -198,7 +198,8 @@ describe("reasoning (2.7)", () => {
     ["chat", OPUS_46, { reasoning_effort: "xhigh" }, [], ["output_config.effort", "max"]],
     ["chat", OPUS, { reasoning_effort: "xhigh" }, [], ["output_config.effort", "xhigh"]],
     ["chat", OPUS, { reasoning_effort: "minimal" }, [], ["output_config.effort", "low"]],
-    ["chat", OPUS, { reasoning_effort: "none" }, [], ["thinking", { type: "disabled" }]],
+    ["chat", "an/claude-opus-5", { reasoning_effort: "none" }, [], ["thinking", { type: "disabled" }]],
+    ["chat", OPUS, { reasoning_effort: "none" }, ["reasoning_effort"], ["output_config", { effort: "low" }]],
     ["chat", SONNET, { reasoning_effort: "none" }, [], ["thinking", undefined]],
     ["chat", "an/claude-3-5-haiku", { reasoning_effort: "high" }, ["reasoning_effort"]],
     ["responses", SONNET, { reasoning: { effort: "low" } }, [], ["thinking", {
@@ -220,7 +221,7 @@ describe("reasoning (2.7)", () => {
       effort: "medium",
       summary: "auto",
     }]],
-    ["messages", "or/gpt-5.1", { thinking: { type: "enabled", budget_tokens: 30_000 }, max_tokens: 40_000 }, [], [
+    ["messages", "or/gpt-5.2", { thinking: { type: "enabled", budget_tokens: 30_000 }, max_tokens: 40_000 }, [], [
       "reasoning.effort",
       "xhigh",
     ]],

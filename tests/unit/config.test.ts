@@ -106,6 +106,47 @@ models:
     assert.match(issues("providers: { a: { base_url: http://u:p@h/v1 } }")[0] ?? "", /without user, query or fragment/);
   });
 
+  test("capabilities: each fault at its place, with what may be meant", () => {
+    const text = `capabilities:
+  - { match: big-*, max_output_tokens: 9000, effort_budgets: { high: 5000 } }
+  - { match: a*b* }
+  - { match: b, thinkin: budget }
+  - { match: c, thinking: bugdet, inputs: [text, imag] }
+  - { match: big-*, effort_budgets: { hihg: 1 } }
+  - { match: d, max_output_tokens: many }
+  - { prefill: true }
+`;
+    assert.deepEqual(issues(text), [
+      'config.yaml:3:14  capabilities[1].match  Expected at most one * but got "a*b*"',
+      'config.yaml:4:17  capabilities[2].thinkin  Unknown key "thinkin"; did you mean "thinking"?',
+      'config.yaml:5:27  capabilities[3].thinking  Expected "adaptive", "budget", "effort", "none" or "unknown" but got "bugdet"; did you mean "budget"?',
+      'config.yaml:5:50  capabilities[3].inputs[1]  Expected "text", "image", "document", "audio" or "video" but got "imag"; did you mean "image"?',
+      'config.yaml:6:39  capabilities[4].effort_budgets.hihg  Unknown key "hihg"; did you mean "high"?',
+      'config.yaml:7:36  capabilities[5].max_output_tokens  Expected a number but got "many"',
+      "config.yaml:8:5  capabilities[6].match  Expected a string but got nothing",
+    ]);
+    const [rule] =
+      config("capabilities: [{ match: x, max_output_tokens: 9, effort_budgets: { high: 5 } }]").capabilities;
+    assert.deepEqual(rule, { match: "x", says: { maxOutputTokens: 9, effortBudgets: { high: 5 } } });
+  });
+
+  test("what a provider drops: patterns with a * at the end, and nothing that a request needs", () => {
+    const text =
+      "providers: { lab: { base_url: http://h/v1, drop_fields: [seed, model], drop_betas: [a-*] }, b: { base_url: http://h/v1, drop_betas: ['b*c'] } }";
+    assert.deepEqual(issues(text), [
+      'config.yaml:1:64  providers.lab.drop_fields[1]  "model" can\'t be dropped: a request is nothing without it',
+      'config.yaml:1:134  providers.b.drop_betas[0]  Expected a name with a * at its end at most (got "b*c")',
+    ]);
+    const { dropFields, dropBetas, allowBetas } = config(
+      "providers: { lab: { base_url: http://h/v1, drop_fields: [seed], drop_betas: [a-*], allow_betas: [] } }",
+    ).providers.get("lab") ?? {};
+    assert.deepEqual({ dropFields, dropBetas, allowBetas }, {
+      dropFields: ["seed"],
+      dropBetas: ["a-*"],
+      allowBetas: [],
+    });
+  });
+
   test("keys never print", () => {
     const printed = config("providers:\n  openai: { api_key: canary-key-123 }");
     assert.ok(!inspect(printed, { depth: 9 }).includes("canary"));

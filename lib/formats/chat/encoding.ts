@@ -30,7 +30,7 @@ export function newEncoding(
   names: ToolNames,
 ): Omit<Encoding, "marks"> {
   const isOwn = request.origin === "chat";
-  const isOpenAi = target.family === "openai" && target.capabilities.thinking !== "unknown";
+  const isOpenAi = target.family === "openai" && target.capabilities.maker === "openai";
   return {
     request,
     target,

@@ -111,12 +111,14 @@ function encodeEffort(encoding: Encoding, hasTools: boolean): Effort | undefined
   return clipEffort(wanted, efforts);
 }
 
-function wantedEffort({ request }: Encoding): Effort | undefined {
+function wantedEffort({ request, target }: Encoding): Effort | undefined {
   const { reasoning } = request;
   if (reasoning === undefined) return undefined;
   if (reasoning.mode === "off") return "none";
   if (reasoning.effort !== undefined) return reasoning.effort;
-  if (reasoning.budgetTokens !== undefined) return effortOfBudget(reasoning.budgetTokens);
+  if (reasoning.budgetTokens !== undefined) {
+    return effortOfBudget(reasoning.budgetTokens, target.capabilities.effortBudgets);
+  }
   return reasoning.mode === "default" ? undefined : "high";
 }
 

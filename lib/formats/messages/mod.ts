@@ -1,6 +1,7 @@
 /** Anthropic's Messages API, for clients and for upstreams (TRANSLATION.md, format B). */
 import type { Format } from "../../format.ts";
 import { decodeUpstreamError } from "../../translation/upstream_error.ts";
+import { counting } from "./counting.ts";
 import { encodeError, errorFrame, isErrorBody } from "./error.ts";
 import { openDecoder } from "./event_decode.ts";
 import { openEncoder, PING } from "./event_encode.ts";
@@ -30,6 +31,7 @@ export const messages: Format = {
   signsCalls: false,
   hasPhases: false,
   keepaliveFrame: PING,
+  counting,
   decodeRequest,
   passedHeaders,
   encodeRequest,

@@ -73,8 +73,9 @@ function encodeBody(encoding: Encoding): { body: JsonObject; emulateStop: string
   const maxTokens = encodeMaxTokens(encoding);
   const tools = encodeTools(encoding);
   const { format, instruction } = encodeOutput(encoding, tools.forced);
-  const system = encodeSystem(encoding, instruction);
-  const { thinking, effort } = encodeThinking(encoding, maxTokens, tools.forced);
+  const told = [tools.instruction, instruction].filter((text) => text !== undefined);
+  const system = encodeSystem(encoding, told.length === 0 ? undefined : told.join("\n"));
+  const { thinking, effort } = encodeThinking(encoding, maxTokens, tools.forced && tools.instruction === undefined);
   // A model that thinks must begin with its thinking.
   if (isOn(thinking)) encoding.prefill = false;
   const messages = encodeMessages(encoding);
@@ -125,7 +126,7 @@ const UNKNOWN_MAX_TOKENS = 8192;
 function encodeMaxTokens({ request, target, own, losses }: Encoding): number {
   const most = target.capabilities.maxOutputTokens;
   const wanted = request.maxOutputTokens;
-  if (wanted === undefined) return most ?? UNKNOWN_MAX_TOKENS;
+  if (wanted === undefined) return target.capabilities.defaultMaxTokens ?? most ?? UNKNOWN_MAX_TOKENS;
   if (own || most === undefined || wanted <= most) return wanted;
   losses.add(clientName(request, "maxOutputTokens"), `clamped to the model's ${most}`);
   return most;

@@ -23,7 +23,7 @@ export function encodeThinking(encoding: Encoding, maxTokens: number, forcedTool
   const asked = askedThinking(reasoning, maxTokens, encoding);
   if (!forcedTool || !isOn(asked.thinking)) return asked;
   losses.add(clientName(request, "reasoning"), "thinking can't be on while a tool is forced");
-  return { thinking: OFF };
+  return disabled(encoding);
 }
 
 export function isOn(thinking: JsonObject | undefined): boolean {
@@ -55,15 +55,24 @@ function askedThinking(reasoning: Reasoning, maxTokens: number, encoding: Encodi
     encoding.losses.add(clientName(encoding.request, "reasoning"), "the model doesn't think");
     return {};
   }
-  const wanted = effort ?? (budgetTokens === undefined ? "high" : effortOfBudget(budgetTokens));
+  const wanted = effort ??
+    (budgetTokens === undefined ? "high" : effortOfBudget(budgetTokens, capabilities.effortBudgets));
   return capabilities.thinking === "adaptive"
     ? adaptiveThinking(wanted, reasoning, encoding)
     : budgetThinking(wanted, reasoning, maxTokens, encoding);
 }
 
-/** Some models think by themselves, so that it must be said. */
+/**
+ * Some models think by themselves, so that it must be said; some can't be told, and get the least they take. Never with
+ * an effort: Opus 5 refuses the two together above `high`.
+ */
 function disabled(encoding: Encoding): EncodedThinking {
-  return encoding.target.capabilities.thinking === "none" ? {} : { thinking: OFF };
+  const { request, target, losses } = encoding;
+  const { thinking, thinkingOff, efforts } = target.capabilities;
+  if (thinking === "none") return {};
+  if (thinking !== "adaptive" || thinkingOff === "disabled") return { thinking: OFF };
+  losses.add(clientName(request, "reasoning"), "the model always thinks: asked for the least");
+  return thinkingOff === "between_tools" ? { thinking: { type: "between_tools" } } : defined({ effort: efforts?.[0] });
 }
 
 function adaptiveThinking(effort: Effort, reasoning: Reasoning, encoding: Encoding): EncodedThinking {
@@ -87,7 +96,7 @@ function shown(reasoning: Reasoning, encoding: Encoding): boolean {
 
 function budgetThinking(effort: Effort, reasoning: Reasoning, maxTokens: number, encoding: Encoding): EncodedThinking {
   const { capabilities } = encoding.target;
-  const budget = clipBudget(reasoning.budgetTokens ?? budgetOfEffort(effort), maxTokens);
+  const budget = clipBudget(reasoning.budgetTokens ?? budgetOfEffort(effort, capabilities.effortBudgets), maxTokens);
   if (budget === undefined) {
     encoding.losses.add(clientName(encoding.request, "reasoning"), `no room to think within ${maxTokens} tokens`);
     return {};

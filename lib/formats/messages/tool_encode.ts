@@ -1,6 +1,6 @@
 /** Tool definitions and the choice among them, to the upstream (TRANSLATION.md, 2.4 to 2.6). */
 import { unsupported } from "../../base/failure.ts";
-import type { JsonObject } from "../../base/fields.ts";
+import { isObject, type JsonObject } from "../../base/fields.ts";
 import type { NeutralRequest, Tool, ToolCallPart } from "../../neutral.ts";
 import { CUSTOM_TOOL_SCHEMA, customDescription } from "../../translation/arguments.ts";
 import { distinctTools } from "../../translation/names.ts";
@@ -13,6 +13,8 @@ import { defined, withExtra } from "./wire.ts";
 export interface EncodedTools {
   members: JsonObject;
   forced: boolean;
+  /** What tells a model that takes no forced choice to call a tool all the same. */
+  instruction?: string;
 }
 
 export function encodeTools(encoding: Encoding): EncodedTools {
@@ -22,7 +24,8 @@ export function encodeTools(encoding: Encoding): EncodedTools {
   if (encoding.own) return { members: withChoice(tools, encoding), forced: false };
   if (tools.length > 0) {
     const forced = isForced(request);
-    return { members: withChoice(tools, encoding), forced };
+    const instruction = forced && !encoding.target.capabilities.forcedTools ? callInstruction(encoding) : undefined;
+    return { members: withChoice(tools, encoding), forced, ...defined({ instruction }) };
   }
   if (isForced(request)) withoutForcedTool(encoding);
   const synthetic = toolsOfHistory(encoding);
@@ -41,6 +44,15 @@ function isForced(request: NeutralRequest): boolean {
   const choice = request.toolChoice;
   return choice?.type === "required" || choice?.type === "tool" ||
     (choice?.type === "allowed" && choice.mode === "required");
+}
+
+/** Newest Claude models answer 400 to a forced choice: it is asked for in words. */
+function callInstruction(encoding: Encoding): string {
+  const { toolChoice: choice } = encoding.request;
+  encoding.losses.add(clientName(encoding.request, "toolChoice"), "emulated: the model is told to call it, not forced");
+  return choice?.type === "tool"
+    ? `You must call the tool "${encoding.names.toTarget(choice.name)}" now, whatever else you say.`
+    : "You must call one of your tools now, whatever else you say.";
 }
 
 function withChoice(tools: JsonObject[], encoding: Encoding): JsonObject {
@@ -125,6 +137,8 @@ function foreignTool(tool: Tool, path: string, encoding: Encoding): JsonObject |
   switch (tool.serverTool) {
     case "web_search":
       return webSearch(tool, path, encoding);
+    case "code_execution":
+      return codeExecution(tool, path, encoding);
     case "file_search":
     case "image_generation":
     case "mcp":
@@ -135,6 +149,18 @@ function foreignTool(tool: Tool, path: string, encoding: Encoding): JsonObject |
       encoding.losses.add(path, "messages has no such tool");
       return undefined;
   }
+}
+
+/** Only where the config says so: the two run in different machines, on different terms (TRANSLATION.md, 2.5). */
+function codeExecution(tool: Tool, path: string, encoding: Encoding): JsonObject | undefined {
+  if (encoding.target.capabilities.mapServerTools !== true) {
+    encoding.losses.add(path, "messages has no such tool; map_server_tools maps it to code_execution");
+    return undefined;
+  }
+  const { container } = tool.native?.value ?? {};
+  const files = isObject(container) ? container["file_ids"] : container;
+  if (files !== undefined) encoding.losses.add(`${path}.container`, "a container belongs to its own provider");
+  return { type: "code_execution_20250825", name: "code_execution" };
 }
 
 function webSearch(tool: Tool, path: string, encoding: Encoding): JsonObject {
@@ -165,6 +191,7 @@ function encodeChoice(encoding: Encoding): JsonObject | undefined {
 
 function choiceOf(encoding: Encoding): JsonObject | undefined {
   const choice = encoding.request.toolChoice;
+  if (!encoding.own && isForced(encoding.request) && !encoding.target.capabilities.forcedTools) return { type: "auto" };
   switch (choice?.type) {
     case undefined:
       return undefined;

@@ -1,5 +1,6 @@
 /** OpenAI Responses as a wire format: both sides (TRANSLATION.md, format C). */
 import type { Format } from "../../format.ts";
+import { counting } from "./counting.ts";
 import { openaiHeaders } from "../../translation/headers.ts";
 import { encodeOpenaiError, isOpenaiErrorBody } from "../../translation/openai_error.ts";
 import { decodeUpstreamError } from "../../translation/upstream_error.ts";
@@ -31,6 +32,7 @@ export const responses: Format = {
   signsCalls: false,
   hasPhases: true,
   keepaliveFrame: KEEPALIVE,
+  counting,
   decodeRequest,
   passedHeaders: (headers, target) => openaiHeaders(headers, target.family),
   encodeRequest,

@@ -2,7 +2,7 @@
 import type { JsonObject } from "../../base/fields.ts";
 import type { Target } from "../../format.ts";
 import type { Effort, Reasoning } from "../../neutral.ts";
-import { clipEffort, effortOfBudget } from "../../translation/effort.ts";
+import { clipEffort, type EffortBudgets, effortOfBudget } from "../../translation/effort.ts";
 import { carryExtra, clientName, dropField, type Encoding } from "./encoding.ts";
 import { defined } from "./wire.ts";
 
@@ -27,7 +27,7 @@ export function encodeReasoning(encoding: Encoding): JsonObject | undefined {
 
 function encodeEffort(encoding: Encoding, reasoning: Reasoning): Effort | undefined {
   const taken = encoding.target.capabilities.efforts;
-  const asked = askedEffort(reasoning);
+  const asked = askedEffort(reasoning, encoding.target.capabilities.effortBudgets);
   if (asked === undefined) return undefined;
   if (reasoning.mode === "between_tools") {
     dropField(encoding, "reasoning", "responses can't bind reasoning to the time between tools");
@@ -39,12 +39,12 @@ function encodeEffort(encoding: Encoding, reasoning: Reasoning): Effort | undefi
 }
 
 /** What another format says in modes and budgets. */
-function askedEffort(reasoning: Reasoning): Effort | undefined {
+function askedEffort(reasoning: Reasoning, budgets: EffortBudgets | undefined): Effort | undefined {
   if (reasoning.mode === "off") return "none";
   if (reasoning.effort !== undefined) return reasoning.effort;
   switch (reasoning.mode) {
     case "budget":
-      return effortOfBudget(reasoning.budgetTokens ?? 0);
+      return effortOfBudget(reasoning.budgetTokens ?? 0, budgets);
     case "adaptive":
     case "between_tools":
       return "high";

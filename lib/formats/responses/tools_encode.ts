@@ -7,7 +7,9 @@ import { carryExtra, clientName, type Encoding } from "./encoding.ts";
 import { defined, FORMAT, ownFields } from "./wire.ts";
 
 /** What tools need to know of the request that they stand in: less than its other members do. */
-export type ToolEncoding = Pick<Encoding, "request" | "losses" | "faults" | "names" | "isOwn">;
+export type ToolEncoding =
+  & Pick<Encoding, "request" | "losses" | "faults" | "names" | "isOwn">
+  & Partial<Pick<Encoding, "target">>;
 
 /** Definitions in order; tools of one namespace stand together where its first one stood. */
 export function encodeTools(encoding: ToolEncoding, tools: readonly Tool[]): JsonObject[] {
@@ -93,6 +95,9 @@ function commonMembers(encoding: ToolEncoding, tool: Tool): JsonObject {
 function encodeForeign(encoding: ToolEncoding, tool: Tool): JsonObject | undefined {
   const path = tool.path ?? "tools";
   if (tool.serverTool === "web_search") return encodeWebSearch(encoding, tool, path);
+  if (tool.serverTool === "code_execution" && encoding.target?.capabilities.mapServerTools === true) {
+    return { type: "code_interpreter", container: { type: "auto" } };
+  }
   if (isIndispensable(encoding.request, tool)) {
     encoding.faults.addFailure(unsupported(`The Responses API has no partner for the tool "${tool.name}"`, path));
     return undefined;

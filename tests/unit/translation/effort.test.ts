@@ -5,11 +5,11 @@ import { budgetOfEffort, clipBudget, clipEffort, effortOfBudget, isEffort } from
 
 describe("effort", () => {
   test("budgets by effort, as the table says", () => {
-    assert.deepEqual(EFFORTS.map(budgetOfEffort), [0, 1024, 2048, 8192, 16384, 24576, 32000]);
+    assert.deepEqual(EFFORTS.map((effort) => budgetOfEffort(effort)), [0, 1024, 2048, 8192, 16384, 24576, 32000]);
   });
 
   test("effort by budget: each limit belongs to the lower word", () => {
-    const words = [1024, 2048, 2049, 8192, 8193, 16384, 16385, 100000].map(effortOfBudget);
+    const words = [1024, 2048, 2049, 8192, 8193, 16384, 16385, 100000].map((budget) => effortOfBudget(budget));
     assert.deepEqual(words, ["low", "low", "medium", "medium", "high", "high", "xhigh", "xhigh"]);
   });
 

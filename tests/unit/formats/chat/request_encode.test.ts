@@ -587,7 +587,7 @@ describe("model classes", () => {
 });
 
 describe("effort", () => {
-  const effort = (reasoning: NeutralRequest["reasoning"], model = "gpt-5.1") =>
+  const effort = (reasoning: NeutralRequest["reasoning"], model = "gpt-5.2") =>
     body(reasoning === undefined ? {} : { reasoning }, target({ model }))["reasoning_effort"];
 
   test("words, budgets and adaptive thinking", () => {

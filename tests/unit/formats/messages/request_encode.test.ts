@@ -201,11 +201,19 @@ describe("messages request encode: reasoning", () => {
   });
 
   test("off is said to models that think by themselves", () => {
-    assert.deepEqual(asking({ reasoning: { mode: "off" } }, NEWEST).body["thinking"], { type: "disabled" });
-    assert.deepEqual(asking({ reasoning: { mode: "default", effort: "none" } }, NEWEST).body["thinking"], {
+    assert.deepEqual(asking({ reasoning: { mode: "off" } }, "claude-opus-5").body["thinking"], { type: "disabled" });
+    assert.deepEqual(asking({ reasoning: { mode: "default", effort: "none" } }, "claude-opus-5").body["thinking"], {
       type: "disabled",
     });
     assert.equal("thinking" in asking({ reasoning: { mode: "off" } }, SONNET_45).body, false);
+  });
+
+  test("models that always think get the least that they take, with a loss", () => {
+    const least = asking({ reasoning: { mode: "default", effort: "none" } }, NEWEST);
+    assert.deepEqual([least.body["thinking"], least.body["output_config"]], [undefined, { effort: "low" }]);
+    assert.deepEqual(least.losses, ["reasoning_effort"]);
+    const sonnet = asking({ reasoning: { mode: "off" } }, "claude-sonnet-5-5");
+    assert.deepEqual([sonnet.body["thinking"], sonnet.losses], [{ type: "between_tools" }, ["reasoning_effort"]]);
   });
 
   test("case 32: the budget fits into max_tokens", () => {
@@ -236,12 +244,25 @@ describe("messages request encode: reasoning", () => {
     const { body, losses } = bodyOf({
       tools: [LOOK],
       toolChoice: { type: "tool", name: "look", toolKind: "function" },
-      reasoning: { mode: "default", effort: "high" },
-    });
+      reasoning: { mode: "default", effort: "xhigh" },
+    }, "claude-opus-5");
+    // Without an effort: Opus 5 refuses `disabled` beside xhigh and max.
     assert.deepEqual(body["thinking"], { type: "disabled" });
     assert.equal("output_config" in body, false);
     assert.deepEqual(body["tool_choice"], { type: "tool", name: "look" });
     assert.deepEqual(losses, ["reasoning_effort"]);
+  });
+
+  test("case 30: a model that takes no forced choice is told to call, and thinks on", () => {
+    const { body, losses } = bodyOf({
+      tools: [LOOK],
+      toolChoice: { type: "tool", name: "look", toolKind: "function" },
+      reasoning: { mode: "default", effort: "high" },
+    });
+    assert.deepEqual(body["tool_choice"], { type: "auto" });
+    assert.match(String(body["system"]), /must call the tool "look"/);
+    assert.deepEqual(body["output_config"], { effort: "high" });
+    assert.deepEqual(losses, ["toolChoice"]);
   });
 
   const loop = (...lead: Part[]) => [user("Hi"), said("assistant", ...lead, call("a")), said("tool", result("a"))];
@@ -548,8 +569,8 @@ describe("messages request encode: cache marks", () => {
 });
 
 describe("messages request encode: tools", () => {
-  const toolsOf = (tools: Tool[], more: Partial<NeutralRequest> = {}) => {
-    const { body, losses } = bodyOf({ tools, ...more });
+  const toolsOf = (tools: Tool[], more: Partial<NeutralRequest> = {}, model = NEWEST) => {
+    const { body, losses } = bodyOf({ tools, ...more }, model);
     return { tools: body["tools"] as Record<string, unknown>[] | undefined, choice: body["tool_choice"], losses };
   };
 
@@ -635,7 +656,7 @@ describe("messages request encode: tools", () => {
 
   test("the choice", () => {
     const choice = (toolChoice: NonNullable<NeutralRequest["toolChoice"]>, more = {}) =>
-      toolsOf([LOOK], { toolChoice, ...more }).choice;
+      toolsOf([LOOK], { toolChoice, ...more }, "claude-opus-5").choice;
     assert.deepEqual(choice({ type: "auto" }), { type: "auto" });
     assert.deepEqual(choice({ type: "required" }), { type: "any" });
     assert.deepEqual(choice({ type: "none" }, { parallelToolCalls: false }), { type: "none" });
@@ -654,7 +675,7 @@ describe("messages request encode: tools", () => {
   test("only the allowed tools are offered", () => {
     const { tools, choice, losses } = toolsOf([LOOK, { kind: "function", name: "jump" }], {
       toolChoice: { type: "allowed", mode: "required", names: ["jump"] },
-    });
+    }, "claude-opus-5");
     assert.deepEqual(tools?.map((tool) => tool["name"]), ["jump"]);
     assert.deepEqual(choice, { type: "any" });
     assert.deepEqual(losses, ["toolChoice"]);

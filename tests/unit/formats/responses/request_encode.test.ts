@@ -408,7 +408,7 @@ describe("responses encodeRequest: fields", () => {
 describe("responses encodeRequest: reasoning", () => {
   const CASES: [string, Reasoning, JsonObject | undefined][] = [
     ["an effort alone", { mode: "default", effort: "low" }, { effort: "low" }],
-    ["an effort the model lacks", { mode: "default", effort: "max" }, { effort: "xhigh" }],
+    ["an effort the model lacks", { mode: "default", effort: "minimal" }, { effort: "low" }],
     ["adaptive", { mode: "adaptive" }, { effort: "high", summary: "auto" }],
     ["adaptive, shown to nobody", { mode: "adaptive", display: "omitted" }, { effort: "high" }],
     ["a small budget", { mode: "budget", budgetTokens: 2048 }, { effort: "low", summary: "auto" }],

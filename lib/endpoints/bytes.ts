@@ -185,7 +185,7 @@ function served(exchange: Exchange, shape: Format, api: ByteApi, model: string |
   const isMessages = shape === FORMATS.messages;
   const key = isMessages ? "default_messages_provider" : "default_provider";
   const provider = isMessages ? config.defaultMessagesProvider : config.defaultProvider;
-  if (provider !== undefined) return success(routeTo(services.config, provider, model ?? "", key, "report"));
+  if (provider !== undefined) return success(routeTo(config, provider, model ?? "", key, "report"));
   return routed ?? fail(noDefault(exchange.path, key));
 }
 

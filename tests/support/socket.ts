@@ -1,7 +1,7 @@
 /** A client's WebSocket on `/v1/responses`, by the runtime's own class, which both runtimes let set headers. */
 import assert from "node:assert/strict";
-import { type Json, Violations } from "./grammar.ts";
-import { faultsOfEvent, faultsOfSocketError } from "./open_responses.ts";
+import type { Json } from "./grammar.ts";
+import { faultsOfSocketError } from "./open_responses.ts";
 import { checkResponsesStream } from "./grammar_responses.ts";
 
 export interface ClientSocket {
@@ -13,8 +13,6 @@ export interface ClientSocket {
   turn(create: Json): Promise<Json[]>;
   /** The frames up to one that ends a turn. */
   rest(): Promise<Json[]>;
-  /** How many frames have come and were not asked for yet. */
-  waiting(): number;
   closed: Promise<{ code: number; reason: string }>;
   close(): void;
 }
@@ -70,7 +68,6 @@ export async function openSocket(url: string, headers: Record<string, string> = 
       send({ type: "response.create", ...create });
       return rest();
     },
-    waiting: () => frames.length,
     closed,
     close: () => socket.close(),
   };
@@ -92,11 +89,4 @@ export function assertSocketError(frame: Json | undefined, status: number, code:
   const told = String((frame["error"] as Json)["code"]);
   if (typeof code === "string") assert.equal(told, code);
   else assert.match(told, code);
-}
-
-/** Only the shapes: of frames of several lanes, or of what an upstream said itself. */
-export function faultsOf(frames: readonly Json[]): string[] {
-  const violations = new Violations();
-  for (const frame of frames) for (const fault of faultsOfEvent(frame)) violations.add(fault);
-  return violations.list;
 }

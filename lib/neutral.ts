@@ -221,6 +221,8 @@ export interface NativePart extends PartBase {
   value: JsonObject;
   /** What it says in words (titles, URLs), for formats that can't hold it. */
   text?: string;
+  /** The client put images in it, which no words can stand for: other formats must refuse it. */
+  holdsMedia?: true;
 }
 
 export type Part =

@@ -29,20 +29,24 @@ function targetOf(upstream: FormatName): Target {
 function answer(upstream: FormatName, client: FormatName, body: Json): Became {
   const decoded = FORMATS[upstream].decodeResponse(body, targetOf(upstream));
   if (!decoded.ok) return { bodies: [], refusal: decoded.failure.message, losses: [], ownWork: "" };
-  const { whole, losses } = given(upstream, client, body);
-  const streaming = answerFor(client);
-  const streamed = encodeAsStream(new Client(client, streaming), decoded.value);
-  const paths = [losses, streaming.losses].map(({ list }) => list.map(({ path }) => path).toSorted().join());
-  assert.equal(paths[0], paths[1], "a stream names other losses than a whole answer");
+  const { whole, streamed, losses } = given(upstream, client, body);
   return { bodies: [JSON.stringify(whole), streamed].map(steady).map(unsealed), losses: losses.list, ownWork: "" };
 }
 
-/** The whole answer as this client gets it. */
-function given(upstream: FormatName, client: FormatName, body: Json): { whole: Json; losses: Losses } {
+/** The answer as this client gets it, in both ways, which lose the same. */
+function given(
+  upstream: FormatName,
+  client: FormatName,
+  body: Json,
+): { whole: Json; streamed: string; losses: Losses } {
   const decoded = FORMATS[upstream].decodeResponse(body, targetOf(upstream));
   assert.ok(decoded.ok, JSON.stringify(decoded));
-  const answer = answerFor(client);
-  return { whole: encodeWhole(client, decoded.value, answer), losses: answer.losses };
+  const [answer, streaming] = [answerFor(client), answerFor(client)];
+  const whole = encodeWhole(client, decoded.value, answer);
+  const streamed = encodeAsStream(new Client(client, streaming), decoded.value);
+  const paths = [answer, streaming].map(({ losses }) => losses.list.map(({ path }) => path).toSorted().join());
+  assert.equal(paths[1], paths[0], "a stream names other losses than a whole answer");
+  return { whole, streamed, losses: answer.losses };
 }
 
 /** With what the gateway's envelopes hold laid open behind it. */

@@ -88,7 +88,7 @@ describe("fields that change the meaning are never dropped", () => {
     chat:
       /^(?:n|tools\[\w+\]|functions\[\]|response_format\((?:json_schema|json_object)\)|modalities: "audio"|audio|messages\[(?:user|tool)\]\.content\[(?:image_url|input_audio|file)\])$/,
     messages:
-      /^(?:tools\[(?:BetaTool|bash_\w+|text_editor_\w+|memory_\w+|computer_\w+|browser_\w+|mcp_toolset)\]|output_config\.format|output_format|container|mcp_servers\[\]|thread(?:\(\w+\))?|messages\[user\]\.content\[(?:image|document|search_result|tool_result)\](?:\.source\(\w+\))?|messages\[user\]\.content\[tool_result\]\.content\[(?:image|document)\])$/,
+      /^(?:tools\[(?:BetaTool|bash_\w+|text_editor_\w+|memory_\w+|computer_\w+|browser_\w+|mcp_toolset)\]|output_config\.format|output_format|container|mcp_servers\[\]|thread(?:\(\w+\))?|messages\[user\]\.content\[(?:image|document|search_result|tool_result)\](?:\.source\(\w+\)(?:\.content\[image\])?)?|messages\[user\]\.content\[tool_result\]\.content\[(?:image|document)\])$/,
     responses:
       /^(?:tools\[(?:function|custom|shell|local_shell|apply_patch|namespace|mcp|file_search|image_generation|computer\w*)\]|text\.format\((?:json_schema|json_object)\)|background: true|conversation|previous_response_id|prompt|input\[message: \w+\]\.content\[(?:input_image|input_file)\]|input\[function_call_output\]\.output\[input_(?:image|file)\])$/,
   };

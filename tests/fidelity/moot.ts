@@ -11,6 +11,7 @@ const LABEL = "a label that messages has no place and no use for";
 
 export const MOOT_REQUESTS: Readonly<Record<FormatName, readonly Moot[]>> = {
   chat: [
+    { path: /\.image_url\.detail"auto"$/, why: DEFAULT },
     { path: /^(?:logprobs|store|.*\.strict)false$|^modalities"text"$|^response_format\(text\)$/, why: DEFAULT },
     { path: /^(?:verbosity|.*\.search_context_size)"medium"$|\.format\(text\)$/, why: DEFAULT },
     { path: /^prompt_cache_retention"in_memory"$|^prompt_cache_options\.mode"explicit"$/, why: DEFAULT },
@@ -40,6 +41,16 @@ export const MOOT_REQUESTS: Readonly<Record<FormatName, readonly Moot[]>> = {
     { path: /^service_tier"(?:auto|default)"$/, to: /others/, why: DEFAULT },
     { path: /^reasoning\.effort"none"$/, to: /others/, why: "a model that isn't asked doesn't reason" },
     { path: /allowed_callers"direct"$|\.environment\(local\)$/, why: DEFAULT },
+    { path: /\[input_(?:image|file)\]\.detail"auto"$/, why: DEFAULT },
+    {
+      path: /\[input_(?:image|file)\]\.(?:file_id|file_url)$/,
+      why: "beside the data it says nothing, alone it is refused",
+    },
+    {
+      path: /^input\[(?:shell|apply_patch)_\w+\]\.(?:caller|environment)\(/,
+      why: "where a call ran whose result is here",
+    },
+    { path: /^input\[shell_call_output\]\.max_output_length$/, why: "what its call asked for" },
     { path: /^input\[.*\]\.(?:id|status"\w+")$/, why: "names a thing within its own service" },
     { path: /^input\[.*\.logprobs\[\]\.token$/, why: "what an answer said of its tokens is no input" },
     { path: /tools\[WebSearch(?:Preview)?Tool\]\.(?:type"|user_location$)/, why: "its members say all of it" },

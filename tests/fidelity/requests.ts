@@ -50,6 +50,10 @@ function encode(client: FormatName, asked: Json, target: Target): Became {
   const losses = new Losses();
   const decoded = FORMATS[client].decodeRequest(body, headers);
   const encoded = decoded.ok ? FORMATS[target.format].encodeRequest(decoded.value, target, losses) : decoded;
+  // What the client's format itself would refuse is no sound probe.
+  if (!encoded.ok && encoded.failure.kind === "invalid_request" && !decoded.ok) {
+    throw new Error(encoded.failure.message);
+  }
   if (!encoded.ok) return { bodies: [], refusal: encoded.failure.message, losses: [], ownWork: "" };
   const { body: sent, headers: own, emulateStop, restore } = encoded.value;
   const ownWork = [
@@ -197,7 +201,18 @@ const RESPONSES: Omit<Subject, "columns" | "moot"> = {
   base: { model: "m", input: "Hi" },
   prefersNull: false,
   namesElsewhere: false,
-  needs: [],
+  needs: [
+    [/\[input_image\]$/, (mark) => ({ image_url: `https://example.com/${mark("image_url")}.png` })],
+    [
+      /\[input_file\]$/,
+      (mark) => ({ filename: "a.pdf", file_data: `data:application/pdf;base64,${mark("file_data")}` }),
+    ],
+    [/^input\[(?:function|custom_tool)_call_output\]$/, (mark) => ({ call_id: mark("call_id") })],
+    [/\[output_text\]$/, () => ({ annotations: [] })],
+    [/^input\[message: ResponseOutputMessage\]$/, (mark) => ({
+      content: [{ type: "output_text", text: mark("content[output_text].text"), annotations: [] }],
+    })],
+  ],
   skipped: /^(?:model|stream)$/,
   beside: (path, element) => {
     if (path === "input") return { before: [USER], after: [USER] };
@@ -227,6 +242,23 @@ function responsesItem(value: unknown): unknown[] {
       return [item, { type: "function_call_output", call_id, output: "done" }];
     case "function_call_output":
       return [{ type: "function_call", call_id, name: "f", arguments: "{}" }, item];
+    case "shell_call":
+      return [item, { type: "shell_call_output", call_id, output: [] }];
+    case "shell_call_output":
+      return [{ type: "shell_call", call_id, action: { commands: ["ls"] } }, item];
+    case "local_shell_call":
+      return [item, { type: "local_shell_call_output", id: call_id, output: "done" }];
+    case "local_shell_call_output": {
+      const action = { type: "exec", command: ["ls"], env: {} };
+      return [{ type: "local_shell_call", id: item["id"], call_id: item["id"], action, status: "completed" }, item];
+    }
+    case "apply_patch_call":
+      return [item, { type: "apply_patch_call_output", call_id, status: "completed" }];
+    case "apply_patch_call_output":
+      return [
+        { type: "apply_patch_call", call_id, status: "completed", operation: { type: "delete_file", path: "a" } },
+        item,
+      ];
     case "custom_tool_call":
       return [item, { type: "custom_tool_call_output", call_id, output: "done" }];
     case "custom_tool_call_output":

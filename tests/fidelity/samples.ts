@@ -16,7 +16,7 @@ const MARK = /zq\d{4}zq/g;
 
 /** By the end of a member's path: what a sample must be, for the request to be sound. `mark`: eight letters, base64. */
 const SOUND: readonly (readonly [RegExp, (mark: string) => unknown])[] = [
-  [/\.image_url$|(?:^|\.)(?:url|file_url|server_url)$/, (mark) => `https://example.com/${mark}.png`],
+  [/(?<!\[image_url\])\.image_url$|(?:^|\.)(?:url|file_url|server_url)$/, (mark) => `https://example.com/${mark}.png`],
   [/\.file\.file_data$|input_file\]\.file_data$/, (mark) => `data:application/pdf;base64,${mark}`],
   [/\.filename$/, (mark) => `${mark}.pdf`],
   [/\.arguments$/, (mark) => `{"a":"${mark}"}`],

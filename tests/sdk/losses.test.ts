@@ -650,6 +650,51 @@ describe("headers (2.10)", () => {
   });
 });
 
+describe("what docs/FIDELITY.md found lost in silence", () => {
+  const clientTool = { type: "bash_20250124", name: "bash", defer_loading: true, input_examples: [{ command: "ls" }] };
+  const shell = { type: "shell", allowed_callers: ["programmatic"] };
+  const inner = { type: "text", text: "c", ...MARK };
+  const result = { type: "search_result", source: "https://s", title: "T", content: [inner] };
+  const cited = { type: "char_location", cited_text: "c", document_index: 0, start_char_index: 0, end_char_index: 1 };
+  const file = { type: "input_file", filename: "a.pdf", file_data: "data:application/pdf;base64,QUFB", detail: "high" };
+  const breakpoint = { type: "text", text: "a", prompt_cache_breakpoint: { mode: "explicit", ttl: "30m" } };
+  table([
+    ["messages", "oc/gpt-4o", { tools: [clientTool] }, ["tools[0].defer_loading", "tools[0].input_examples"]],
+    ["messages", "or/gpt-4o", { tools: [clientTool] }, ["tools[0].defer_loading", "tools[0].input_examples"]],
+    ["responses", "oc/gpt-4o", { tools: [shell] }, ["tools[0].allowed_callers"]],
+    ["responses", SONNET, { tools: [shell] }, ["tools[0].allowed_callers"]],
+    ["responses", SONNET, { tools: [{ ...shell, allowed_callers: ["direct"] }] }, []],
+    ["chat", SONNET, { messages: [{ role: "user", content: [breakpoint] }] }, [
+      "messages[0].content[0].prompt_cache_breakpoint.ttl",
+    ]],
+    ["messages", "oc/gpt-4o", { messages: [{ role: "user", content: [result] }] }, [
+      "messages[0].content[0].content[0].cache_control",
+    ]],
+    ["messages", "or/gpt-4o", { system: [{ type: "text", text: "c", citations: [cited] }] }, ["system[0].citations"]],
+    ["messages", "oc/gpt-5", { thinking: { type: "enabled", budget_tokens: 2048, display: "omitted" } }, [
+      "thinking.display",
+    ]],
+    ["responses", "oc/gpt-4o", { prompt_cache_options: { ttl: "12h" } }, ["prompt_cache_options.ttl"]],
+    ["responses", SONNET, { input: [{ role: "user", content: [file] }] }, ["input[0].content[0].detail"]],
+    ["responses", "oc/gpt-4o", { input: [{ role: "user", content: [file] }] }, ["input[0].content[0].detail"]],
+  ]);
+  const image = { type: "image", source: { type: "base64", media_type: "image/png", data: "aW1n" } };
+  const document = { type: "document", source: { type: "content", content: [{ type: "text", text: "a" }, image] } };
+  refusals([
+    ["messages", "oc/gpt-4o", { messages: [{ role: "user", content: [document] }] }, "messages[0].content[0]"],
+    ["messages", "or/gpt-4o", { messages: [{ role: "user", content: [document] }] }, "messages[0].content[0]"],
+  ]);
+
+  test("Anthropic's account headers pass to Anthropic, and to nobody else", async () => {
+    const headers = { "anthropic-user-profile-id": "u-1", "anthropic-workspace-id": "w-1" };
+    await ask("messages", SONNET, {}, headers);
+    const sent = upstream.last().headers;
+    assert.deepEqual([sent["anthropic-user-profile-id"], sent["anthropic-workspace-id"]], ["u-1", "w-1"]);
+    await ask("messages", "oc/gpt-4o", {}, headers);
+    assert.equal(upstream.last().headers["anthropic-workspace-id"], undefined);
+  });
+});
+
 describe("answers", () => {
   const image = { type: "image_url", image_url: { url: "data:image/png;base64,aW1n" } };
   const message = { role: "assistant", content: "Here.", images: [image] };

@@ -72,6 +72,10 @@ function encodeCompaction(part: CompactionPart, encoding: Encoding): JsonObject 
 /** Server tools and their results of another format: what they say in words, if they say anything. */
 function encodeNative(part: NativePart, encoding: Encoding): JsonObject | undefined {
   if (part.format === "chat") return part.value;
+  if (part.holdsMedia === true) {
+    const path = pathOf(part);
+    encoding.faults.addFailure(unsupported("Images within a document can't go to a Chat Completions upstream", path));
+  }
   if (part.text === undefined || part.text === "") return dropped(part, encoding);
   encoding.losses.add(pathOf(part), "emulated: sent as text");
   return text(part.text);
@@ -133,6 +137,9 @@ function encodeVideo(part: MediaPart, encoding: Encoding): JsonObject | undefine
 function encodeDocument(part: MediaPart, encoding: Encoding): JsonObject | undefined {
   const { source } = part;
   if (part.citationsEnabled === true) encoding.losses.add(`${pathOf(part)}.citations`, "chat can't cite documents");
+  if ((part.detail ?? "auto") !== "auto") {
+    encoding.losses.add(`${pathOf(part)}.detail`, "chat's files have no such member");
+  }
   switch (source.type) {
     case "text":
       return text(titled(part, source.text));

@@ -207,6 +207,13 @@ function nativeBlock(block: Fields, origin: Origin): NativePart {
     format: "messages",
     value: block.value,
     ...defined({ text }),
+    ...(block.value["type"] === "document" && holdsImage(block.value["source"]) ? { holdsMedia: true as const } : {}),
     ...pathOf(block.path, origin),
   };
+}
+
+/** A document may be made of parts (`source.type` `content`), images among them. */
+function holdsImage(source: unknown): boolean {
+  const parts = isObject(source) ? source["content"] : undefined;
+  return Array.isArray(parts) && parts.some((part) => isObject(part) && part["type"] === "image");
 }

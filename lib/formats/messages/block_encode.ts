@@ -121,7 +121,8 @@ function encodeImage(part: MediaPart, path: string, encoding: Encoding): JsonObj
 function encodeDocument(part: MediaPart, path: string, encoding: Encoding): JsonObject[] {
   const source = encodeSource(part, path, encoding);
   if (source === undefined) return [];
-  const { citationsEnabled } = part;
+  const { citationsEnabled, detail = "auto" } = part;
+  if (detail !== "auto") encoding.losses.add(`${path}.detail`, "messages has no level of detail");
   const citations = citationsEnabled === undefined ? undefined : { enabled: citationsEnabled };
   return [{ type: "document", source, ...defined({ title: part.title, context: part.context, citations }) }];
 }

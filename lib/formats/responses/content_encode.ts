@@ -138,8 +138,9 @@ export function searchResultText(part: SearchResultPart): string {
 
 function encodeNative(encoding: Encoding, part: Part & { kind: "native" }): JsonObject[] {
   if (part.format === FORMAT) return [part.value];
+  if (part.holdsMedia === true) refuse(encoding, part, "Images within a document can't be sent to the Responses API");
   const reason = "responses has nothing like it";
-  encoding.losses.add(part.path ?? "messages", part.text === undefined ? reason : `${reason}: sent as text`);
+  encoding.losses.add(part.path ?? "messages", part.text === undefined ? reason : `emulated: ${reason}, sent as text`);
   return part.text === undefined ? [] : [finish(encoding, part, { type: "input_text", text: part.text })];
 }
 

@@ -197,6 +197,9 @@ function addNative(state: State, part: NativePart): void {
     return;
   }
   const reason = "responses has nothing like it";
-  state.encoding.losses.add(part.path ?? "messages", part.text === undefined ? reason : `${reason}: sent as text`);
+  state.encoding.losses.add(
+    part.path ?? "messages",
+    part.text === undefined ? reason : `emulated: ${reason}, sent as text`,
+  );
   if (part.text !== undefined) addText(state, defined({ kind: "text" as const, text: part.text, path: part.path }));
 }

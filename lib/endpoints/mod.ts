@@ -35,19 +35,31 @@ export const ENDPOINTS: readonly Endpoint[] = [
   ...bytesAt("fine_tuning",     "/fine_tuning/*"),
 ];
 
-/** The endpoints at a path, of all methods, with what their pattern's variables stand for. */
-export function endpointsAt(path: string): { endpoint: Endpoint; params: string[] }[] {
-  const found = ENDPOINTS.flatMap((endpoint) => {
-    const params = match(endpoint.pattern, path);
-    return params === undefined ? [] : [{ endpoint, params }];
-  });
-  // Of several patterns that fit, the first one's endpoints alone: `/responses/compact` is no response's id.
-  return found.filter(({ endpoint }) => endpoint.pattern === found[0]?.endpoint.pattern);
+/** The table's lines of one pattern, ready to be compared. */
+interface Place {
+  words: readonly string[];
+  endpoints: readonly Endpoint[];
 }
 
-function match(pattern: string, path: string): string[] | undefined {
-  const wanted = pattern.split("/");
+const PLACES: readonly Place[] = [...new Set(ENDPOINTS.map(({ pattern }) => pattern))].map((pattern) => ({
+  words: pattern.split("/"),
+  endpoints: ENDPOINTS.filter((endpoint) => endpoint.pattern === pattern),
+}));
+
+/**
+ * The endpoints at a path, of all methods, with what their pattern's variables stand for. Of several patterns that fit,
+ * the first one's alone: `/responses/compact` is no response's id.
+ */
+export function endpointsAt(path: string): { endpoint: Endpoint; params: string[] }[] {
   const given = path.split("/");
+  for (const { words, endpoints } of PLACES) {
+    const params = match(words, given);
+    if (params !== undefined) return endpoints.map((endpoint) => ({ endpoint, params }));
+  }
+  return [];
+}
+
+function match(wanted: readonly string[], given: readonly string[]): string[] | undefined {
   const isOpen = wanted.at(-1) === "*";
   if (isOpen ? given.length < wanted.length : given.length !== wanted.length) return undefined;
   const params: string[] = [];

@@ -6,6 +6,7 @@ import Anthropic from "@anthropic-ai/sdk";
 import OpenAI from "openai";
 import { type StartedGateway, startGateway } from "../support/gateway.ts";
 import { asObject, type Json } from "../support/grammar.ts";
+import { providerLine } from "../support/pairs.ts";
 import { json, type Reply, startUpstream, type Upstream } from "../support/upstream.ts";
 
 let upstream: Upstream;
@@ -13,8 +14,7 @@ let gateway: StartedGateway;
 
 beforeAll(async () => {
   upstream = await startUpstream();
-  const provider = (name: string, format: string, family: string) =>
-    `  ${name}: { base_url: "${upstream.url}/v1", formats: [${format}], family: ${family}, api_key: k }`;
+  const provider = (...line: [string, string, string]) => providerLine(upstream, ...line);
   gateway = await startGateway([
     "log: off",
     "providers:",

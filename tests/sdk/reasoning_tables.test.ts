@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import Anthropic from "@anthropic-ai/sdk";
 import { type StartedGateway, startGateway } from "../support/gateway.ts";
 import { asObject, type Json } from "../support/grammar.ts";
-import { bodyOf, FORMATS, PATH, plainBody, post } from "../support/pairs.ts";
+import { bodyOf, FORMATS, PATH, plainBody, post, providerLine } from "../support/pairs.ts";
 import { said } from "../support/said.ts";
 import type { FormatName } from "../support/told.ts";
 import { json, startUpstream, type Upstream } from "../support/upstream.ts";
@@ -16,8 +16,7 @@ beforeAll(async () => {
   upstream = await startUpstream(({ path }) =>
     json(bodyOf(FORMATS.find((each) => PATH[each] === path) ?? "chat", said()))
   );
-  const provider = (name: string, formats: string, family: string) =>
-    `  ${name}: { base_url: "${upstream.url}/v1", formats: [${formats}], family: ${family}, api_key: k }`;
+  const provider = (...line: [string, string, string]) => providerLine(upstream, ...line);
   gateway = await startGateway([
     "log: off",
     "providers:",

@@ -94,6 +94,11 @@ models:
   };
 }
 
+/** A line of YAML: a provider at an upstream's address. `formats`: `chat, responses`. */
+export function providerLine({ url }: Upstream, name: string, formats: string, family: string): string {
+  return `  ${name}: { base_url: "${url}/v1", formats: [${formats}], family: ${family}, api_key: k }`;
+}
+
 export const MODES = ["whole", "streamed"] as const;
 export type Mode = (typeof MODES)[number];
 

@@ -130,7 +130,7 @@ function messageStart(state: State, event: Extract<NeutralEvent, { t: "start" }>
   return frame({
     type: "message_start",
     message: {
-      id: answerId("msg_", event.id),
+      id: answerId("msg_", event.id, state.requestId),
       type: "message",
       role: "assistant",
       model: state.model,

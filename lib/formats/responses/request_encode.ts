@@ -273,8 +273,10 @@ function encodeModeration(encoding: Encoding): JsonObject | undefined {
 function encodeContextManagement(encoding: Encoding): unknown {
   const { request, isOwn } = encoding;
   if (isOwn || request.contextManagement === undefined) return request.contextManagement;
-  const { compaction } = request;
-  if (compaction?.isAll !== true) dropField(encoding, "contextManagement", "responses compacts its context, no more");
+  const { compaction, keepsContext } = request;
+  if (compaction?.isAll !== true && keepsContext !== true) {
+    dropField(encoding, "contextManagement", "responses compacts its context, no more");
+  }
   return compaction === undefined ? undefined : [{ type: "compaction", compact_threshold: compaction.tokens }];
 }
 

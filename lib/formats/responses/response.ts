@@ -123,7 +123,7 @@ export function encodeResponse(response: NeutralResponse, answer: Answer): JsonO
   const { parts, stop } = response.candidates[0] ?? { parts: [], stop: { reason: "unknown" as const } };
   const outcome = outcomeOf(stop, parts.some((part) => part.kind === "refusal"));
   const state = {
-    id: answerId("resp_", response.id),
+    id: answerId("resp_", response.id, answer.requestId),
     createdAt: response.createdAt > 0 ? Math.floor(response.createdAt) : unixSeconds(),
     model: answer.model,
     outcome,

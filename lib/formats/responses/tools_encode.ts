@@ -32,7 +32,8 @@ export function encodeTools(encoding: ToolEncoding, tools: readonly Tool[]): Jso
 }
 
 function encodeNamespace(name: string, first: Tool, tools: JsonObject[]): JsonObject {
-  return { type: "namespace", name, description: name, ...ownFields(first.namespaceExtra?.extra), tools };
+  const { description = name, extra } = first.namespaceExtra ?? {};
+  return { type: "namespace", name, description, ...ownFields(extra), tools };
 }
 
 function encodeTool(encoding: ToolEncoding, tool: Tool): JsonObject | undefined {

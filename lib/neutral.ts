@@ -285,6 +285,8 @@ export interface Tool {
   extra?: Extra;
   /** The item of the conversation that offers it (responses' `additional_tools`); absent for the request's own list. */
   item?: Item;
+  /** A result in the conversation names it: the client has searched for it. */
+  isFound?: true;
   /** kind `native`: the definition as its own format writes it. */
   native?: { format: FormatName; value: JsonObject };
   /** kind `native`: what it is, where formats share the idea. */

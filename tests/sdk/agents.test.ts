@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, test } from "bun:test";
 import assert from "node:assert/strict";
 import { asArray, asObject } from "../support/grammar.ts";
 import { MODEL, MODES, PAIRS, plainBody, post, replyOf, type Stage, startStage } from "../support/pairs.ts";
-import { said } from "../support/said.ts";
+import { type Block, said } from "../support/said.ts";
 import { readTold } from "../support/told.ts";
 
 let stage: Stage;
@@ -73,6 +73,75 @@ describe("what a namespace says of its tools (an MCP server's instructions) is t
         ["mcp__roads__sing", undefined],
         ["mcp__songs__sing", "[mcp__songs: Ask before you turn.]"],
       ]);
+    });
+  }
+});
+
+describe("a search for tools that a responses client runs itself (Codex: all MCP tools) works where there is none", () => {
+  const query = { type: "object", properties: { query: { type: "string" } }, required: ["query"] };
+  const SEARCH = { type: "tool_search", execution: "client", description: "Finds tools.", parameters: query };
+  const turn = { type: "function", name: "turn", description: "Turns.", parameters: query, strict: false };
+  const found = [
+    { type: "namespace", name: "mcp__roads", description: "Roads.", tools: [{ ...turn, defer_loading: true }] },
+    { ...turn, name: "stop" },
+  ];
+  const output = (call_id: string, tools: unknown[]) => ({
+    type: "tool_search_output",
+    call_id,
+    status: "completed",
+    execution: "client",
+    tools,
+  });
+  const calling = (name: string, args: string): Block => ({ kind: "tool", id: "call_1", name, args });
+
+  for (const upstream of ["chat", "messages"] as const) {
+    for (const mode of MODES) {
+      test(`${upstream} upstream, ${mode}`, async () => {
+        const client = stage.client("responses");
+        const answer = (block: Block) =>
+          stage.upstreams[upstream].answer(
+            replyOf(upstream, said({ blocks: [block], stop: "tool_calls" }), mode),
+          );
+        const ask = (turns: Parameters<typeof client.ask>[0]["turns"]) => {
+          const request = { model: MODEL[upstream], turns, extra: { tools: [SEARCH] } };
+          return mode === "whole" ? client.ask(request) : client.stream(request);
+        };
+
+        answer(calling("tool_search", '{"query":"roads"}'));
+        const first = await ask([{ user: "Go" }]);
+        assert.equal(first.headers.get("x-trivium-loss"), null);
+        const { id, ...call } = asObject(first.echo[0]);
+        assert.match(String(id), /^tsc_\w+/);
+        assert.deepEqual(call, {
+          type: "tool_search_call",
+          call_id: "call_1",
+          status: "completed",
+          execution: "client",
+          arguments: { query: "roads" },
+        });
+        const [offered] = readTold(upstream, stage.upstreams[upstream].last().body).tools;
+        assert.deepEqual(offered, { name: "tool_search", description: "Finds tools.", schema: query });
+
+        answer(calling("mcp__roads__turn", '{"query":"left"}'));
+        // Found twice: offered once.
+        const echo = [...first.echo, output("call_1", found), { ...call, call_id: "call_2" }, output("call_2", found)];
+        const second = await ask([{ user: "Go" }, { echo }]);
+        assert.equal(second.headers.get("x-trivium-loss"), null);
+        const told = readTold(upstream, stage.upstreams[upstream].last().body);
+        assert.deepEqual(told.calls[0], { id: "call_1", name: "tool_search", input: { query: "roads" } });
+        const text = "Tool found: turn (mcp__roads)\nTool found: stop";
+        assert.deepEqual(told.results, [{ id: "call_1", text }, { id: "call_2", text }]);
+        assert.deepEqual(told.tools.map(({ name }) => name), ["tool_search", "mcp__roads__turn", "stop"]);
+        const { name, namespace } = asObject(second.echo[0]);
+        assert.deepEqual([name, namespace], ["turn", "mcp__roads"]);
+      });
+    }
+
+    test(`${upstream} upstream: a search that the provider would run is lost, and said`, async () => {
+      stage.upstreams[upstream].answer(replyOf(upstream, said(), "whole"));
+      const tools = [{ type: "tool_search" }, turn];
+      const response = await post(stage.gateway.url, "responses", plainBody("responses", MODEL[upstream], { tools }));
+      assert.equal(response.headers.get("x-trivium-loss"), "tools[0]");
     });
   }
 });

@@ -1,6 +1,6 @@
 /**
- * Tools of this format that the client runs, named by type alone since OpenAI's models know their arguments. For models of
- * other makers they are functions with the published schema; a call comes back as the item that the client waits for, and
+ * Tools of this format that the client runs, named by type alone since OpenAI's models know their arguments (a search
+ * for tools says its own). For models of other makers they are functions with the published schema; a call comes back as the item that the client waits for, and
  * that item and its output are a call and a result in the history (TRANSLATION.md, 2.5). Types: openai 7.55.0,
  * `resources/responses`.
  */
@@ -9,10 +9,13 @@ import type { NeutralRequest, Part, Tool, ToolCallPart, ToolResultPart } from ".
 import { defined, FORMAT } from "./wire.ts";
 
 interface Definition {
-  description: string;
-  schema: JsonObject;
+  /** For tools that don't say it themselves. */
+  description?: string;
+  schema?: JsonObject;
   /** The type, the id's prefix and the further members of the item of a call. */
   item: { type: string; prefix: string; members: (args: JsonObject) => JsonObject };
+  /** The type of the item of an output. */
+  output: string;
   /** The member of that item which holds the arguments. */
   holder: string;
 }
@@ -33,6 +36,7 @@ const DEFINITIONS: Readonly<Record<string, Definition>> = {
         environment: null,
       }),
     },
+    output: "shell_call_output",
     holder: "action",
   },
   local_shell: {
@@ -51,6 +55,7 @@ const DEFINITIONS: Readonly<Record<string, Definition>> = {
         action: { type: "exec", command: listOf(command), env, ...options },
       }),
     },
+    output: "local_shell_call_output",
     holder: "action",
   },
   apply_patch: {
@@ -63,7 +68,13 @@ const DEFINITIONS: Readonly<Record<string, Definition>> = {
       diff: STRING,
     }),
     item: { type: "apply_patch_call", prefix: "apc_", members: (operation) => ({ operation }) },
+    output: "apply_patch_call_output",
     holder: "operation",
+  },
+  tool_search: {
+    item: { type: "tool_search_call", prefix: "tsc_", members: (args) => ({ execution: "client", arguments: args }) },
+    output: "tool_search_output",
+    holder: "arguments",
   },
 };
 
@@ -81,10 +92,16 @@ function listOf(value: unknown): unknown[] {
 export function decodeClientTool(value: JsonObject, path: string): Tool | undefined {
   const type = String(value["type"]);
   const definition = Object.hasOwn(DEFINITIONS, type) ? DEFINITIONS[type] : undefined;
-  const place = isObject(value["environment"]) ? value["environment"]["type"] : "local";
-  if (definition === undefined || place !== "local") return undefined;
-  const { description, schema } = definition;
-  return { kind: "function", name: type, description, schema, path, native: { format: FORMAT, value } };
+  if (definition === undefined || !isRunByClient(type, value)) return undefined;
+  const description = textOf(value["description"]) ?? definition.description;
+  const schema = isObject(value["parameters"]) ? value["parameters"] : definition.schema;
+  return { kind: "function", name: type, path, native: { format: FORMAT, value }, ...defined({ description, schema }) };
+}
+
+/** Of a tool, or of an item: most searches for tools are the provider's. */
+function isRunByClient(type: string, { environment, execution }: JsonObject): boolean {
+  if (type.startsWith("tool_search")) return execution === "client";
+  return !isObject(environment) || environment["type"] === "local";
 }
 
 export function isClientTool(type: string): boolean {
@@ -118,15 +135,17 @@ function objectIn(text: string): JsonObject | undefined {
 /** A call or an output in a client's history; undefined for items of other kinds. */
 export function decodeClientItem(value: JsonObject, path: string): ToolCallPart | ToolResultPart | undefined {
   const type = String(value["type"]);
-  const [name, definition] = Object.entries(DEFINITIONS).find(([, each]) => type.startsWith(each.item.type)) ?? [];
+  const [name, definition] =
+    Object.entries(DEFINITIONS).find(([, { item, output }]) => type === item.type || type === output) ?? [];
   const callId = textOf(value["call_id"]) ?? textOf(value["id"]);
   if (name === undefined || definition === undefined || callId === undefined) return undefined;
+  if (name === "tool_search" && !isRunByClient(type, value)) return undefined;
   const native = { format: FORMAT, value };
   if (type === definition.item.type) {
     const args = argumentsIn(value[definition.holder]);
     return { kind: "tool_call", id: callId, name, toolKind: "function", arguments: JSON.stringify(args), path, native };
   }
-  const text = outputText(value["output"]);
+  const text = name === "tool_search" ? foundText(value["tools"]) : outputText(value["output"]);
   const parts: Part[] = text === "" ? [] : [{ kind: "text", text }];
   const isError = value["status"] === "failed" ? true : undefined;
   return { kind: "tool_result", callId, toolKind: "function", parts, path, native, ...defined({ isError }) };
@@ -153,4 +172,17 @@ function outputText(output: unknown): string {
     const ended = code === undefined ? "Timed out" : `Exit code ${String(code)}`;
     return [textOf(stdout), textOf(stderr), ended].filter((line) => line !== undefined).join("\n");
   }).join("\n\n");
+}
+
+/** The tools that a client's search has found; none for other items. */
+export function foundTools({ type, tools }: JsonObject): readonly unknown[] {
+  return type === "tool_search_output" && Array.isArray(tools) ? tools : [];
+}
+
+/** The tools themselves are offered from now on; this says only which. */
+function foundText(tools: unknown): string {
+  const found = (Array.isArray(tools) ? tools : []).filter(isObject).flatMap(({ name, tools: inner }) =>
+    Array.isArray(inner) ? inner.filter(isObject).map((tool) => `${String(tool["name"])} (${String(name)})`) : [name]
+  );
+  return found.length === 0 ? "No tool found" : found.map((name) => `Tool found: ${String(name)}`).join("\n");
 }

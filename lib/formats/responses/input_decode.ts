@@ -4,7 +4,7 @@
  */
 import { describe, type Faults, Fields, isObject } from "../../base/fields.ts";
 import type { Item, Message, Part, Role, Tool, ToolResultPart } from "../../neutral.ts";
-import { decodeClientItem } from "./client_tools.ts";
+import { decodeClientItem, foundTools } from "./client_tools.ts";
 import { countFromStart, decodeContent } from "./content_decode.ts";
 import { decodeItem, decodeMessage, decodeNative, type ItemContext, skipDirectCaller } from "./item_decode.ts";
 import { decodeTools } from "./tools_decode.ts";
@@ -14,7 +14,7 @@ export interface DecodedInput {
   /** System and developer messages before all others. */
   instructions: Part[];
   messages: Message[];
-  /** Tools that `additional_tools` items offer. */
+  /** Tools that items of the conversation offer. */
   tools: Tool[];
   /** Paths of items that no other format can do without. */
   ownFormatOnly: string[];
@@ -180,10 +180,16 @@ function addNative(state: State, fields: Fields, type: string): void {
   if (known?.kind === "tool_call") return addModelParts(state, fields, [known]);
   if (known?.kind === "tool_result") {
     lastOf(state, "tool", fields.path).parts.push(known);
-    return;
+    return addFound(state, fields);
   }
   if (type === "compaction_trigger") state.ownFormatOnly.push(fields.path);
   const role = isClientItem(type) ? "user" : "assistant";
   if (role === "assistant") return addModelParts(state, fields, [decodeNative(fields)]);
   pushMessage(state, role, [decodeNative(fields)], fields.path);
+}
+
+/** What was found is loaded: the wish to load it later is fulfilled. */
+function addFound(state: State, fields: Fields): void {
+  const found = decodeTools(fields.faults, foundTools(fields.value), fields.at("tools"));
+  for (const { deferLoading: _, ...tool } of found) state.tools.push({ ...tool, isFound: true });
 }

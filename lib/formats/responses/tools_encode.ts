@@ -9,6 +9,11 @@ import { defined, FORMAT, ownFields } from "./wire.ts";
 /** What tools need to know of the request that they stand in: less than its other members do. */
 export type ToolEncoding = Pick<Encoding, "request" | "losses" | "faults" | "names" | "isOwn">;
 
+/** The request's own list: what items of the conversation offer stands in those, and is no part of it. */
+export function listedTools({ tools }: Pick<NeutralRequest, "tools">): Tool[] {
+  return tools.filter(({ item, isFound }) => item === undefined && isFound !== true);
+}
+
 /** Definitions in order; tools of one namespace stand together where its first one stood. */
 export function encodeTools(encoding: ToolEncoding, tools: readonly Tool[]): JsonObject[] {
   const list: JsonObject[] = [];

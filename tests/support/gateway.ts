@@ -9,15 +9,24 @@ export interface StartedGateway {
   stop(): Promise<void>;
 }
 
+/** Looks at what passes between the clients and the gateway; touches no body. */
+export type Watch = (request: Request, response: Response) => void;
+
 /** Throws with every issue when the config is wrong. `env` is all the environment that the config sees. */
 export async function startGateway(
   yaml: string,
   env: Record<string, string | undefined> = {},
+  watch: Watch = () => {},
 ): Promise<StartedGateway> {
   const parsed = parseConfig(yaml, "test.yaml", env);
   if (!parsed.ok) throw new Error(`The test's config is wrong: ${JSON.stringify(parsed.issues, null, 2)}\n${yaml}`);
   const gateway = createGateway(parsed.value);
-  const server = await serve({ hostname: "127.0.0.1", port: 0, handle: (request) => gateway.handle(request) });
+  const handle = async (request: Request): Promise<Response> => {
+    const response = await gateway.handle(request);
+    watch(request, response);
+    return response;
+  };
+  const server = await serve({ hostname: "127.0.0.1", port: 0, handle });
   return {
     url: `http://127.0.0.1:${server.port}`,
     // By force: some tests leave streams open on purpose.

@@ -1,0 +1,365 @@
+/** Codex through the gateway, on upstreams of the other two formats: a task with tools, by POST and by WebSocket. */
+import { afterEach, describe, test } from "bun:test";
+import assert from "node:assert/strict";
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { asArray, asObject, type Json } from "../support/grammar.ts";
+import { type FormatName, readTold } from "../support/told.ts";
+import type { Handler, Received } from "../support/upstream.ts";
+import { ABSENT, codex } from "./install.ts";
+import {
+  openScene,
+  type Scene,
+  seal,
+  step,
+  TEST_MS,
+  thought,
+  turns,
+} from "./scene.ts";
+
+const UPSTREAMS = ["messages", "chat"] as const;
+const TASK = "Write down where the roads meet";
+const FINAL = "All three roads meet.";
+
+let scene: Scene | undefined;
+afterEach(async () => {
+  const open = scene;
+  scene = undefined;
+  await open?.stop();
+}, TEST_MS);
+
+interface Start {
+  upstream: FormatName;
+  answers: Parameters<typeof turns>[1];
+  /** As in the catalogue of Codex, which knows some names. */
+  model?: string;
+  /** Lines of the provider's section. */
+  provider?: string;
+}
+
+/** The events that `codex exec --json` prints. */
+async function start(
+  { upstream, answers, model = "roads", provider = "" }: Start,
+): Promise<Json[]> {
+  const setting = {
+    upstream,
+    model,
+    target: TARGET[upstream],
+    flags: FLAGS[upstream],
+  };
+  const here = scene = await openScene(setting, turns(upstream, answers));
+  writeFileSync(
+    join(here.home, "config.toml"),
+    configOf(here.gateway.url, model, provider),
+  );
+  const command = [codex(), "exec", "--json", "--skip-git-repo-check", TASK];
+  const { code, stdout, stderr } = await here.run(command, {
+    CODEX_HOME: here.home,
+  });
+  assert.equal(
+    code,
+    0,
+    `${stdout}\n${stderr}\n${JSON.stringify(here.asked, null, 1)}`,
+  );
+  return stdout.split("\n").filter((line) => line.startsWith("{")).map((line) =>
+    asObject(JSON.parse(line))
+  );
+}
+
+const TARGET: Record<FormatName, string> = {
+  chat: "local-model",
+  messages: "claude-sonnet-4-5",
+  responses: "",
+};
+/** Thinking goes back to a chat upstream where it is known to want it. */
+const FLAGS: Record<FormatName, readonly string[]> = {
+  chat: ["echo_reasoning_content"],
+  messages: [],
+  responses: [],
+};
+
+/** The README's settings, and no call home: `plugins` asks three hosts for lists of them, metrics have one of their own. */
+function configOf(url: string, model: string, provider: string): string {
+  return `
+model = "${model}"
+model_provider = "trivium"
+approval_policy = "never"
+sandbox_mode = "danger-full-access"
+check_for_update_on_startup = false
+
+[features]
+plugins = false
+
+[analytics]
+enabled = false
+
+[otel]
+metrics_exporter = "none"
+
+[model_providers.trivium]
+name = "Trivium"
+base_url = "${url}/v1"
+wire_api = "responses"
+request_max_retries = 0
+stream_max_retries = 0
+${provider}
+`;
+}
+
+function call(id: string, name: string, args: Json) {
+  return { id, name, args };
+}
+
+function run(id: string, cmd: string) {
+  return call(id, "exec_command", { cmd });
+}
+
+function lastMessage(events: readonly Json[]): unknown {
+  const items = events.filter(({ type }) => type === "item.completed").map((
+    { item },
+  ) => asObject(item));
+  return items.findLast(({ type }) => type === "agent_message")?.["text"];
+}
+
+function lastRequest(): Received {
+  return scene?.upstream.last() as Received;
+}
+
+function read(name: string): string {
+  return readFileSync(join(scene?.folder ?? "", name), "utf8");
+}
+
+/** All that was lost on the way, each once, with `[n]` for every position. */
+function losses(): string[] {
+  const paths = (scene?.asked ?? []).flatMap((asked) => asked.losses);
+  return [...new Set(paths.map((path) => path.replace(/\[\d+\]/g, "[n]")))]
+    .sort();
+}
+
+const TWO = [
+  step("Two at once.", [
+    run("call_1", "echo three roads > a.txt"),
+    run("call_2", "echo meet > b.txt"),
+  ]),
+  step("One that fails.", [run("call_3", "echo lost >&2; exit 3")]),
+  step(FINAL),
+];
+
+describe("Codex", () => {
+  if (ABSENT !== undefined) return test.skip(ABSENT, () => {});
+
+  for (const upstream of UPSTREAMS) {
+    describe(`on a ${upstream} upstream`, () => {
+      test(
+        "finishes a task with two calls at once and one more, and its thinking goes back",
+        async () => {
+          const events = await start({ upstream, answers: TWO });
+          assert.equal(lastMessage(events), FINAL);
+          assert.equal(events.at(-1)?.["type"], "turn.completed");
+          assert.deepEqual([read("a.txt"), read("b.txt")], [
+            "three roads\n",
+            "meet\n",
+          ]);
+          assert.equal(scene?.upstream.requests.length, 3);
+          const { body } = lastRequest();
+          assertTold(upstream, body);
+          assertThoughts(upstream, body, ["Two at once.", "One that fails."]);
+          assert.deepEqual(losses(), KNOWN_LOSSES[upstream]);
+        },
+        TEST_MS,
+      );
+
+      test(
+        "tries a WebSocket first where it is told that there is one, and finishes in either case",
+        async () => {
+          const events = await start({
+            upstream,
+            answers: TWO,
+            provider: "supports_websockets = true",
+          });
+          assert.equal(lastMessage(events), FINAL);
+          assert.deepEqual([read("a.txt"), read("b.txt")], [
+            "three roads\n",
+            "meet\n",
+          ]);
+          assertThoughts(upstream, lastRequest().body, [
+            "Two at once.",
+            "One that fails.",
+          ]);
+          assert.ok(
+            scene?.asked[0]?.upgrade,
+            `it began with ${scene?.asked[0]?.what}`,
+          );
+        },
+        TEST_MS,
+      );
+
+      test(
+        "as it is with a model of its catalogue: searches for tools, calls what it finds, patches a file",
+        async () => {
+          const patch =
+            '*** Begin Patch\n*** Add File: a.txt\n+three "roads"\n*** End Patch\n';
+          const events = await start({
+            upstream,
+            model: "gpt-5.5",
+            answers: [
+              step("Search.", [
+                call("call_1", "tool_search", { query: "close agent" }),
+              ]),
+              step("Found.", [
+                call("call_2", "multi_agent_v1__close_agent", {
+                  target: "nobody",
+                }),
+              ]),
+              step("Patch.", [call("call_3", "apply_patch", { input: patch })]),
+              step(FINAL),
+            ],
+          });
+          assert.equal(lastMessage(events), FINAL);
+          assert.equal(read("a.txt"), 'three "roads"\n');
+          const [first, , third] = (scene?.upstream.requests ?? []).map((
+            { body },
+          ) => readTold(upstream, body));
+          assert.ok(
+            !first?.tools.some(({ name }) =>
+              name === "multi_agent_v1__close_agent"
+            ),
+          );
+          assert.ok(
+            third?.tools.some(({ name }) =>
+              name === "multi_agent_v1__close_agent"
+            ),
+            "what was found is offered",
+          );
+          const [found, closed] = third?.results ?? [];
+          assert.match(
+            found?.text ?? "",
+            /^Tool found: close_agent \(multi_agent_v1\)$/m,
+          );
+          assert.doesNotMatch(
+            closed?.text ?? "",
+            /unsupported call/,
+            "the call has found its tool",
+          );
+          const told = readTold(upstream, lastRequest().body);
+          assert.deepEqual(told.calls[2], {
+            id: "call_3",
+            name: "apply_patch",
+            input: { input: patch },
+          });
+          assert.deepEqual(
+            losses(),
+            [...KNOWN_LOSSES[upstream], ...CATALOGUE_LOSSES[upstream]].sort(),
+          );
+        },
+        TEST_MS,
+      );
+
+      test(
+        "as it is with the newest models: tools come as an item of the input, and code is a custom tool",
+        async () => {
+          const input =
+            'const done = await tools.exec_command({ cmd: "echo three roads > a.txt" });\ntext(done.output);\n';
+          const answers = [
+            step("Code.", [call("call_1", "functions__exec", { input })]),
+            step(FINAL),
+          ];
+          const events = await start({ upstream, model: "gpt-6-sol", answers });
+          assert.equal(lastMessage(events), FINAL);
+          assert.equal(read("a.txt"), "three roads\n");
+          const told = readTold(upstream, lastRequest().body);
+          assert.deepEqual(told.calls, [{
+            id: "call_1",
+            name: "functions__exec",
+            input: { input },
+          }]);
+          assert.ok(
+            told.tools.some(({ name }) =>
+              name === "collaboration__spawn_agent"
+            ),
+          );
+        },
+        TEST_MS,
+      );
+    });
+  }
+});
+
+const KNOWN_LOSSES: Record<FormatName, string[]> = {
+  // A key for a cache that is marked instead, who runs Codex where, and a switch of OpenAI's own web search.
+  messages: [
+    "client_metadata",
+    "prompt_cache_key",
+    "tools[n].external_web_access",
+  ],
+  // The same, and web search itself: no chat upstream has it but those whose models search by themselves.
+  chat: ["client_metadata", "prompt_cache_key", "tools[n]"],
+  responses: [],
+};
+
+/** A grammar is told to the model, but nothing enforces it; verbosity and kinds of search results are OpenAI's. */
+const CATALOGUE_LOSSES: Record<FormatName, string[]> = {
+  messages: [
+    "text.verbosity",
+    "tools[n].format",
+    "tools[n].search_content_types",
+  ],
+  chat: ["text.verbosity", "tools[n].format"],
+  responses: [],
+};
+
+function assertTold(upstream: FormatName, body: unknown): void {
+  const told = readTold(upstream, body);
+  const system = told.system.join("\n");
+  assert.match(system, /You are a coding agent running in the Codex CLI/);
+  assert.match(system, /<permissions instructions>/);
+  assert.ok(told.user.includes(TASK));
+  assert.deepEqual(told.calls.map(({ id }) => id), [
+    "call_1",
+    "call_2",
+    "call_3",
+  ]);
+  assert.deepEqual(told.results.map(({ id }) => id), [
+    "call_1",
+    "call_2",
+    "call_3",
+  ]);
+  assert.match(told.results[2]?.text ?? "", /exited with code 3[^]*lost/);
+  const ofAgents = told.tools.filter(({ name }) =>
+    String(name).startsWith("multi_agent_v1__")
+  );
+  assert.ok(
+    ofAgents.length > 1,
+    "a namespace's tools are offered by its name and theirs",
+  );
+  assert.match(
+    String(ofAgents[0]?.description),
+    /^\[multi_agent_v1: Tools for spawning and managing sub-agents\.\]/,
+  );
+}
+
+/** The thinking of earlier turns stands before their calls, signed as it was where the format signs. */
+function assertThoughts(
+  upstream: FormatName,
+  body: unknown,
+  texts: readonly string[],
+): void {
+  const ofAssistant = asArray(asObject(body)["messages"]).map(asObject).filter((
+    { role },
+  ) => role === "assistant");
+  if (upstream === "chat") {
+    assert.deepEqual(
+      ofAssistant.map((message) => message["reasoning_content"]),
+      texts.map(thought),
+    );
+    return;
+  }
+  assert.deepEqual(
+    ofAssistant.map(({ content }) => asArray(content)[0]),
+    texts.map((text) => ({
+      type: "thinking",
+      thinking: thought(text),
+      signature: seal(text),
+    })),
+  );
+}

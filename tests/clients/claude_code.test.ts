@@ -7,25 +7,9 @@ import { asArray, asObject, type Json } from "../support/grammar.ts";
 import { framesOf } from "../support/pairs.ts";
 import { said } from "../support/said.ts";
 import { type FormatName, readTold } from "../support/told.ts";
-import {
-  type Handler,
-  json,
-  type Received,
-  type Reply,
-  sse,
-} from "../support/upstream.ts";
+import { type Handler, json, type Received, type Reply, sse } from "../support/upstream.ts";
 import { ABSENT, claudeCode } from "./install.ts";
-import {
-  type Ended,
-  openScene,
-  replyTo,
-  type Scene,
-  seal,
-  step,
-  TEST_MS,
-  thought,
-  turns,
-} from "./scene.ts";
+import { type Ended, openScene, replyTo, type Scene, seal, step, TEST_MS, thought, turns } from "./scene.ts";
 
 const UPSTREAMS = ["chat", "responses"] as const;
 const FINAL = "All three roads meet.";
@@ -102,9 +86,7 @@ const FLAGS: Record<FormatName, readonly string[]> = {
 
 /** The upstream's requests that offer tools: the conversation itself. */
 function conversation(upstream: FormatName): Received[] {
-  return (scene?.upstream.requests ?? []).filter(({ body }) =>
-    readTold(upstream, body).tools.length > 0
-  );
+  return (scene?.upstream.requests ?? []).filter(({ body }) => readTold(upstream, body).tools.length > 0);
 }
 
 /** All that was lost on the way, each once, with `[n]` for every position. */
@@ -180,9 +162,7 @@ describe("Claude Code", () => {
         ];
         const { summary } = await start(upstream, turns(upstream, answers));
         assert.equal(summary["result"], FINAL);
-        const [first, second] = conversation(upstream).map(({ body }) =>
-          readTold(upstream, body)
-        );
+        const [first, second] = conversation(upstream).map(({ body }) => readTold(upstream, body));
         assert.ok(!first?.tools.some(({ name }) => name === "WebFetch"));
         assert.ok(
           second?.tools.some(({ name }) => name === "WebFetch"),
@@ -264,8 +244,7 @@ function fullContext(
 }
 
 const FULL = {
-  message:
-    "This model's maximum context length is 128000 tokens. However, your messages resulted in 140000 tokens.",
+  message: "This model's maximum context length is 128000 tokens. However, your messages resulted in 140000 tokens.",
   type: "invalid_request_error",
   param: "messages",
   code: "context_length_exceeded",
@@ -283,9 +262,7 @@ function brokenOff(upstream: FormatName, request: Received): Reply {
       blocks: [{ kind: "text", text: "Let me see what there is here." }],
     }),
   );
-  const fault = upstream === "chat"
-    ? { error: FULL }
-    : { ...FULL, type: "error", sequence_number: 9 };
+  const fault = upstream === "chat" ? { error: FULL } : { ...FULL, type: "error", sequence_number: 9 };
   return sse([
     ...begun.slice(0, upstream === "chat" ? 3 : 6),
     `data: ${JSON.stringify(fault)}\n\n`,
@@ -317,9 +294,7 @@ function assertTold(upstream: FormatName, body: unknown): void {
   );
   const { reasoning_effort, reasoning } = asObject(body);
   assert.equal(reasoning_effort ?? asObject(reasoning)["effort"], "high");
-  const placeholder = told.tools.find(({ name }) =>
-    name === "DeferredToolPlaceholder"
-  );
+  const placeholder = told.tools.find(({ name }) => name === "DeferredToolPlaceholder");
   assert.ok(placeholder, "a tool whose loading is deferred is offered at once");
 }
 

@@ -7,15 +7,7 @@ import { asArray, asObject, type Json } from "../support/grammar.ts";
 import { type FormatName, readTold } from "../support/told.ts";
 import type { Handler, Received } from "../support/upstream.ts";
 import { ABSENT, codex } from "./install.ts";
-import {
-  openScene,
-  type Scene,
-  seal,
-  step,
-  TEST_MS,
-  thought,
-  turns,
-} from "./scene.ts";
+import { openScene, type Scene, seal, step, TEST_MS, thought, turns } from "./scene.ts";
 
 const UPSTREAMS = ["messages", "chat"] as const;
 const TASK = "Write down where the roads meet";
@@ -61,9 +53,7 @@ async function start(
     0,
     `${stdout}\n${stderr}\n${JSON.stringify(here.asked, null, 1)}`,
   );
-  return stdout.split("\n").filter((line) => line.startsWith("{")).map((line) =>
-    asObject(JSON.parse(line))
-  );
+  return stdout.split("\n").filter((line) => line.startsWith("{")).map((line) => asObject(JSON.parse(line)));
 }
 
 const TARGET: Record<FormatName, string> = {
@@ -197,8 +187,7 @@ describe("Codex", () => {
       test(
         "as it is with a model of its catalogue: searches for tools, calls what it finds, patches a file",
         async () => {
-          const patch =
-            '*** Begin Patch\n*** Add File: a.txt\n+three "roads"\n*** End Patch\n';
+          const patch = '*** Begin Patch\n*** Add File: a.txt\n+three "roads"\n*** End Patch\n';
           const events = await start({
             upstream,
             model: "gpt-5.5",
@@ -221,14 +210,10 @@ describe("Codex", () => {
             { body },
           ) => readTold(upstream, body));
           assert.ok(
-            !first?.tools.some(({ name }) =>
-              name === "multi_agent_v1__close_agent"
-            ),
+            !first?.tools.some(({ name }) => name === "multi_agent_v1__close_agent"),
           );
           assert.ok(
-            third?.tools.some(({ name }) =>
-              name === "multi_agent_v1__close_agent"
-            ),
+            third?.tools.some(({ name }) => name === "multi_agent_v1__close_agent"),
             "what was found is offered",
           );
           const [found, closed] = third?.results ?? [];
@@ -274,9 +259,7 @@ describe("Codex", () => {
             input: { input },
           }]);
           assert.ok(
-            told.tools.some(({ name }) =>
-              name === "collaboration__spawn_agent"
-            ),
+            told.tools.some(({ name }) => name === "collaboration__spawn_agent"),
           );
         },
         TEST_MS,
@@ -325,9 +308,7 @@ function assertTold(upstream: FormatName, body: unknown): void {
     "call_3",
   ]);
   assert.match(told.results[2]?.text ?? "", /exited with code 3[^]*lost/);
-  const ofAgents = told.tools.filter(({ name }) =>
-    String(name).startsWith("multi_agent_v1__")
-  );
+  const ofAgents = told.tools.filter(({ name }) => String(name).startsWith("multi_agent_v1__"));
   assert.ok(
     ofAgents.length > 1,
     "a namespace's tools are offered by its name and theirs",

@@ -99,9 +99,7 @@ function runInstall(folder: string): string | undefined {
   });
   if (status === 0) return undefined;
   const said = error?.message ?? `${stdout}${stderr}`.trim();
-  return `the clients of tests/clients/package.json could not be installed by "${bun} ${
-    args.join(" ")
-  }": ${said}`;
+  return `the clients of tests/clients/package.json could not be installed by "${bun} ${args.join(" ")}": ${said}`;
 }
 
 function place(fresh: string, wanted: string): string | undefined {

@@ -89,9 +89,7 @@ export async function openScene(
     {},
     (request, response) => {
       asked.push({
-        what: `${request.method} ${
-          request.url.replace(/^https?:\/\/[^/]+/, "")
-        }`,
+        what: `${request.method} ${request.url.replace(/^https?:\/\/[^/]+/, "")}`,
         status: response.status,
         upgrade: request.headers.has("upgrade"),
         losses: (response.headers.get("x-trivium-loss") ?? "").split(", ")
@@ -110,8 +108,7 @@ export async function openScene(
     asked,
     folder,
     home,
-    run: (command, env = {}) =>
-      runClient(command, folder, { ...surroundings, ...env }),
+    run: (command, env = {}) => runClient(command, folder, { ...surroundings, ...env }),
     async stop() {
       await gateway.stop();
       await upstream.stop();
@@ -133,9 +130,7 @@ function configOf(
   return `
 log: off
 providers:
-  lab: { base_url: "${url}/v1", formats: [${upstream}], family: ${
-    FAMILY[upstream]
-  }, flags: [${flags.join(", ")}] }
+  lab: { base_url: "${url}/v1", formats: [${upstream}], family: ${FAMILY[upstream]}, flags: [${flags.join(", ")}] }
 models:
   - { name: "${model}", target: "lab/${target}" }
 `;
@@ -230,11 +225,8 @@ export function turns(format: FormatName, answers: readonly Said[]): Handler {
   return (request) => {
     const { tools, results } = readTold(format, request.body);
     const answered = new Set(results.map(({ id }) => id));
-    const isDone = ({ blocks }: Said) =>
-      blocks.some((block) => block.kind === "tool" && answered.has(block.id));
-    const next = tools.length === 0
-      ? said()
-      : answers.find((answer) => !isDone(answer));
+    const isDone = ({ blocks }: Said) => blocks.some((block) => block.kind === "tool" && answered.has(block.id));
+    const next = tools.length === 0 ? said() : answers.find((answer) => !isDone(answer));
     assert.ok(next, "the client asks on after the last answer");
     return replyTo(format, request, next);
   };
@@ -246,9 +238,7 @@ export function replyTo(
   { body }: Received,
   answer: Said,
 ): Reply {
-  return asObject(body)["stream"] === true
-    ? sse(framesOf(format, answer))
-    : json(bodyOf(format, answer));
+  return asObject(body)["stream"] === true ? sse(framesOf(format, answer)) : json(bodyOf(format, answer));
 }
 
 /** An answer that thinks, speaks and then calls tools, or ends where there is none to call. */

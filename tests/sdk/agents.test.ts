@@ -145,3 +145,26 @@ describe("a search for tools that a responses client runs itself (Codex: all MCP
     });
   }
 });
+
+describe("thinking that nobody signed is kept by clients that drop the unsigned (AI SDK), and by no real provider", () => {
+  for (const mode of MODES) {
+    test(mode, async () => {
+      const client = stage.client("messages");
+      const blocks: Block[] = [{ kind: "thinking", text: "Left or right?" }, { kind: "text", text: "Left." }];
+      stage.upstreams.chat.answer(replyOf("chat", said({ blocks }), mode));
+      const first = { model: MODEL.chat, turns: [{ user: "Go" }] };
+      const { echo } = await (mode === "whole" ? client.ask(first) : client.stream(first));
+      const { type, thinking, signature } = asObject(echo[0]);
+      assert.deepEqual([type, thinking], ["thinking", "Left or right?"]);
+      assert.match(String(signature), /^gw1\./);
+
+      stage.upstreams.messages.answer(replyOf("messages", said(), "whole"));
+      const second = await client.ask({ model: MODEL.messages, turns: [...first.turns, { echo }, { user: "On" }] });
+      assert.equal(second.headers.get("x-trivium-loss"), "messages[1].content[0]");
+      const { messages } = asObject(stage.upstreams.messages.last().body);
+      assert.deepEqual(asArray(asObject(asArray(messages)[1])["content"]).map((block) => asObject(block)["type"]), [
+        "text",
+      ]);
+    });
+  }
+});

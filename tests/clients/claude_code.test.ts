@@ -1,26 +1,20 @@
 /** Claude Code through the gateway, on upstreams of the other two formats: a task with tools, and a full context. */
-import { afterEach, describe, test } from "bun:test";
+import { describe, test } from "bun:test";
 import assert from "node:assert/strict";
-import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { asArray, asObject, type Json } from "../support/grammar.ts";
+import { asObject, type Json } from "../support/grammar.ts";
 import { framesOf } from "../support/pairs.ts";
 import { said } from "../support/said.ts";
 import { type FormatName, readTold } from "../support/told.ts";
 import { type Handler, json, type Received, type Reply, sse } from "../support/upstream.ts";
 import { ABSENT, claudeCode } from "./install.ts";
-import { type Ended, openScene, replyTo, type Scene, seal, step, TEST_MS, thought, turns } from "./scene.ts";
+import { assertThoughts, type Ended, replyTo, Scenes, step, TEST_MS, turns } from "./scene.ts";
 
 const UPSTREAMS = ["chat", "responses"] as const;
 const FINAL = "All three roads meet.";
 const TASK = "Write down where the roads meet";
 
-let scene: Scene | undefined;
-afterEach(async () => {
-  const open = scene;
-  scene = undefined;
-  await open?.stop();
-}, TEST_MS);
+const scenes = new Scenes();
 
 /** Every call home is off, whatever it is for; what gets through all the same, the scene's proxy reports. */
 const QUIET: Record<string, string> = {
@@ -51,7 +45,7 @@ async function start(
     target: "local-model",
     flags: FLAGS[upstream],
   };
-  const here = scene = await openScene(setting, answer);
+  const scene = await scenes.open(setting, answer);
   const command = [
     claudeCode(),
     "-p",
@@ -63,16 +57,16 @@ async function start(
     "--output-format",
     "json",
   ];
-  const ended = await here.run(command, {
+  const ended = await scene.run(command, {
     ...QUIET,
-    CLAUDE_CONFIG_DIR: here.home,
-    ANTHROPIC_BASE_URL: here.gateway.url,
+    CLAUDE_CONFIG_DIR: scene.home,
+    ANTHROPIC_BASE_URL: scene.gateway.url,
     ANTHROPIC_AUTH_TOKEN: "any",
   });
   assert.equal(
     ended.code,
     0,
-    `${ended.stdout}\n${ended.stderr}\n${JSON.stringify(here.asked, null, 1)}`,
+    `${ended.stdout}\n${ended.stderr}\n${JSON.stringify(scene.asked, null, 1)}`,
   );
   return { ...ended, summary: asObject(JSON.parse(ended.stdout)) };
 }
@@ -86,14 +80,7 @@ const FLAGS: Record<FormatName, readonly string[]> = {
 
 /** The upstream's requests that offer tools: the conversation itself. */
 function conversation(upstream: FormatName): Received[] {
-  return (scene?.upstream.requests ?? []).filter(({ body }) => readTold(upstream, body).tools.length > 0);
-}
-
-/** All that was lost on the way, each once, with `[n]` for every position. */
-function losses(): string[] {
-  const paths = (scene?.asked ?? []).flatMap((asked) => asked.losses);
-  return [...new Set(paths.map((path) => path.replace(/\[\d+\]/g, "[n]")))]
-    .sort();
+  return scenes.now.upstream.requests.filter(({ body }) => readTold(upstream, body).tools.length > 0);
 }
 
 /** What no upstream of another format has a place for: marks for a cache that works without, a flag of tool search. */
@@ -138,14 +125,14 @@ describe("Claude Code", () => {
           const { summary } = await start(upstream, answer);
           assert.equal(summary["result"], FINAL);
           assert.equal(summary["is_error"], false);
-          assert.equal(readFileSync(file("a.txt"), "utf8"), "three roads\n");
-          assert.equal(readFileSync(file("b.txt"), "utf8"), "meet\n");
+          assert.equal(scenes.now.read("a.txt"), "three roads\n");
+          assert.equal(scenes.now.read("b.txt"), "meet\n");
 
           assert.equal(conversation(upstream).length, 3);
           const { body, headers } = conversation(upstream)[2] as Received;
           assertTold(upstream, body);
           assertThoughts(upstream, body, ["Two at once.", "One that fails."]);
-          assert.deepEqual(losses(), KNOWN_LOSSES);
+          assert.deepEqual(scenes.now.losses(), KNOWN_LOSSES);
           assert.doesNotMatch(
             JSON.stringify([body, headers]),
             /x-anthropic-billing-header|claude-code-\d/,
@@ -190,7 +177,7 @@ describe("Claude Code", () => {
             );
             assert.equal(summary["result"], FINAL);
             assert.equal(summary["is_error"], false);
-            const told = scene?.upstream.requests.map(({ text }) => text) ?? [];
+            const told = scenes.now.upstream.requests.map(({ text }) => text);
             assert.ok(
               told.some((text) => text.includes(OF_COMPACTION)),
               "it has asked for a summary",
@@ -209,7 +196,7 @@ describe("Claude Code", () => {
 });
 
 function file(name: string): string {
-  return join(scene?.folder ?? "", name);
+  return join(scenes.now.folder, name);
 }
 
 /** The words of Claude Code's own request for a summary. */
@@ -296,35 +283,4 @@ function assertTold(upstream: FormatName, body: unknown): void {
   assert.equal(reasoning_effort ?? asObject(reasoning)["effort"], "high");
   const placeholder = told.tools.find(({ name }) => name === "DeferredToolPlaceholder");
   assert.ok(placeholder, "a tool whose loading is deferred is offered at once");
-}
-
-/** The thinking of earlier turns stands before their calls, signed as it was where the format signs. */
-function assertThoughts(
-  upstream: FormatName,
-  body: unknown,
-  texts: readonly string[],
-): void {
-  if (upstream === "chat") {
-    const ofCalls = asArray(asObject(body)["messages"]).map(asObject).filter((
-      message,
-    ) => "tool_calls" in message);
-    assert.deepEqual(
-      ofCalls.map((message) => message["reasoning_content"]),
-      texts.map(thought),
-    );
-    return;
-  }
-  const items = asArray(asObject(body)["input"]).map(asObject).filter((
-    { type },
-  ) => type === "reasoning");
-  assert.deepEqual(
-    items.map(({ summary, encrypted_content }) => ({
-      summary,
-      encrypted_content,
-    })),
-    texts.map((text) => ({
-      summary: [{ type: "summary_text", text: thought(text) }],
-      encrypted_content: seal(text),
-    })),
-  );
 }

@@ -1,24 +1,18 @@
 /** Codex through the gateway, on upstreams of the other two formats: a task with tools, by POST and by WebSocket. */
-import { afterEach, describe, test } from "bun:test";
+import { describe, test } from "bun:test";
 import assert from "node:assert/strict";
-import { readFileSync, writeFileSync } from "node:fs";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { asArray, asObject, type Json } from "../support/grammar.ts";
+import { asObject, type Json } from "../support/grammar.ts";
 import { type FormatName, readTold } from "../support/told.ts";
-import type { Handler, Received } from "../support/upstream.ts";
 import { ABSENT, codex } from "./install.ts";
-import { openScene, type Scene, seal, step, TEST_MS, thought, turns } from "./scene.ts";
+import { assertThoughts, Scenes, step, TEST_MS, turns } from "./scene.ts";
 
 const UPSTREAMS = ["messages", "chat"] as const;
 const TASK = "Write down where the roads meet";
 const FINAL = "All three roads meet.";
 
-let scene: Scene | undefined;
-afterEach(async () => {
-  const open = scene;
-  scene = undefined;
-  await open?.stop();
-}, TEST_MS);
+const scenes = new Scenes();
 
 interface Start {
   upstream: FormatName;
@@ -39,19 +33,19 @@ async function start(
     target: TARGET[upstream],
     flags: FLAGS[upstream],
   };
-  const here = scene = await openScene(setting, turns(upstream, answers));
+  const scene = await scenes.open(setting, turns(upstream, answers));
   writeFileSync(
-    join(here.home, "config.toml"),
-    configOf(here.gateway.url, model, provider),
+    join(scene.home, "config.toml"),
+    configOf(scene.gateway.url, model, provider),
   );
   const command = [codex(), "exec", "--json", "--skip-git-repo-check", TASK];
-  const { code, stdout, stderr } = await here.run(command, {
-    CODEX_HOME: here.home,
+  const { code, stdout, stderr } = await scene.run(command, {
+    CODEX_HOME: scene.home,
   });
   assert.equal(
     code,
     0,
-    `${stdout}\n${stderr}\n${JSON.stringify(here.asked, null, 1)}`,
+    `${stdout}\n${stderr}\n${JSON.stringify(scene.asked, null, 1)}`,
   );
   return stdout.split("\n").filter((line) => line.startsWith("{")).map((line) => asObject(JSON.parse(line)));
 }
@@ -111,21 +105,6 @@ function lastMessage(events: readonly Json[]): unknown {
   return items.findLast(({ type }) => type === "agent_message")?.["text"];
 }
 
-function lastRequest(): Received {
-  return scene?.upstream.last() as Received;
-}
-
-function read(name: string): string {
-  return readFileSync(join(scene?.folder ?? "", name), "utf8");
-}
-
-/** All that was lost on the way, each once, with `[n]` for every position. */
-function losses(): string[] {
-  const paths = (scene?.asked ?? []).flatMap((asked) => asked.losses);
-  return [...new Set(paths.map((path) => path.replace(/\[\d+\]/g, "[n]")))]
-    .sort();
-}
-
 const TWO = [
   step("Two at once.", [
     run("call_1", "echo three roads > a.txt"),
@@ -146,15 +125,15 @@ describe("Codex", () => {
           const events = await start({ upstream, answers: TWO });
           assert.equal(lastMessage(events), FINAL);
           assert.equal(events.at(-1)?.["type"], "turn.completed");
-          assert.deepEqual([read("a.txt"), read("b.txt")], [
+          assert.deepEqual([scenes.now.read("a.txt"), scenes.now.read("b.txt")], [
             "three roads\n",
             "meet\n",
           ]);
-          assert.equal(scene?.upstream.requests.length, 3);
-          const { body } = lastRequest();
+          assert.equal(scenes.now.upstream.requests.length, 3);
+          const { body } = scenes.now.upstream.last();
           assertTold(upstream, body);
           assertThoughts(upstream, body, ["Two at once.", "One that fails."]);
-          assert.deepEqual(losses(), KNOWN_LOSSES[upstream]);
+          assert.deepEqual(scenes.now.losses(), KNOWN_LOSSES[upstream]);
         },
         TEST_MS,
       );
@@ -168,17 +147,17 @@ describe("Codex", () => {
             provider: "supports_websockets = true",
           });
           assert.equal(lastMessage(events), FINAL);
-          assert.deepEqual([read("a.txt"), read("b.txt")], [
+          assert.deepEqual([scenes.now.read("a.txt"), scenes.now.read("b.txt")], [
             "three roads\n",
             "meet\n",
           ]);
-          assertThoughts(upstream, lastRequest().body, [
+          assertThoughts(upstream, scenes.now.upstream.last().body, [
             "Two at once.",
             "One that fails.",
           ]);
           assert.ok(
-            scene?.asked[0]?.upgrade,
-            `it began with ${scene?.asked[0]?.what}`,
+            scenes.now.asked[0]?.upgrade,
+            `it began with ${scenes.now.asked[0]?.what}`,
           );
         },
         TEST_MS,
@@ -205,8 +184,8 @@ describe("Codex", () => {
             ],
           });
           assert.equal(lastMessage(events), FINAL);
-          assert.equal(read("a.txt"), 'three "roads"\n');
-          const [first, , third] = (scene?.upstream.requests ?? []).map((
+          assert.equal(scenes.now.read("a.txt"), 'three "roads"\n');
+          const [first, , third] = scenes.now.upstream.requests.map((
             { body },
           ) => readTold(upstream, body));
           assert.ok(
@@ -226,14 +205,14 @@ describe("Codex", () => {
             /unsupported call/,
             "the call has found its tool",
           );
-          const told = readTold(upstream, lastRequest().body);
+          const told = readTold(upstream, scenes.now.upstream.last().body);
           assert.deepEqual(told.calls[2], {
             id: "call_3",
             name: "apply_patch",
             input: { input: patch },
           });
           assert.deepEqual(
-            losses(),
+            scenes.now.losses(),
             [...KNOWN_LOSSES[upstream], ...CATALOGUE_LOSSES[upstream]].sort(),
           );
         },
@@ -251,8 +230,8 @@ describe("Codex", () => {
           ];
           const events = await start({ upstream, model: "gpt-6-sol", answers });
           assert.equal(lastMessage(events), FINAL);
-          assert.equal(read("a.txt"), "three roads\n");
-          const told = readTold(upstream, lastRequest().body);
+          assert.equal(scenes.now.read("a.txt"), "three roads\n");
+          const told = readTold(upstream, scenes.now.upstream.last().body);
           assert.deepEqual(told.calls, [{
             id: "call_1",
             name: "functions__exec",
@@ -316,31 +295,5 @@ function assertTold(upstream: FormatName, body: unknown): void {
   assert.match(
     String(ofAgents[0]?.description),
     /^\[multi_agent_v1: Tools for spawning and managing sub-agents\.\]/,
-  );
-}
-
-/** The thinking of earlier turns stands before their calls, signed as it was where the format signs. */
-function assertThoughts(
-  upstream: FormatName,
-  body: unknown,
-  texts: readonly string[],
-): void {
-  const ofAssistant = asArray(asObject(body)["messages"]).map(asObject).filter((
-    { role },
-  ) => role === "assistant");
-  if (upstream === "chat") {
-    assert.deepEqual(
-      ofAssistant.map((message) => message["reasoning_content"]),
-      texts.map(thought),
-    );
-    return;
-  }
-  assert.deepEqual(
-    ofAssistant.map(({ content }) => asArray(content)[0]),
-    texts.map((text) => ({
-      type: "thinking",
-      thinking: thought(text),
-      signature: seal(text),
-    })),
   );
 }

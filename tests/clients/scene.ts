@@ -2,16 +2,17 @@
  * What a real client is started in: a scripted upstream, the gateway before it, a folder of its own for everything that
  * it writes, and a proxy that nobody may ask. All of it is on loopback, and `stop` says if anything wanted to leave.
  */
+import { afterEach } from "bun:test";
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import { type StartedGateway, startGateway } from "../support/gateway.ts";
-import { asObject } from "../support/grammar.ts";
+import { asArray, asObject } from "../support/grammar.ts";
 import { bodyOf, framesOf } from "../support/pairs.ts";
 import { type Block, type Said, said } from "../support/said.ts";
 import { type FormatName, readTold } from "../support/told.ts";
@@ -41,10 +42,14 @@ export interface Scene {
   upstream: Upstream;
   /** In order. */
   asked: Asked[];
+  /** All that was lost on the way, each path once, with `[n]` for every position. */
+  losses(): string[];
   /** The client's working directory. */
   folder: string;
   /** Where it keeps what it knows; empty. */
   home: string;
+  /** The text of a file in `folder`. */
+  read(name: string): string;
   /** Starts a client in `folder` and waits for its end. */
   run(command: readonly string[], env?: Record<string, string>): Promise<Ended>;
   /** Fails when the client has asked the proxy for anything. */
@@ -67,6 +72,29 @@ export interface Setting {
   flags?: readonly string[];
 }
 
+/** The scene of the test that runs. */
+export class Scenes {
+  #scene: Scene | undefined;
+
+  constructor() {
+    afterEach(async () => {
+      const scene = this.#scene;
+      this.#scene = undefined;
+      await scene?.stop();
+    }, TEST_MS);
+  }
+
+  async open(setting: Setting, answer: Handler): Promise<Scene> {
+    this.#scene = await openScene(setting, answer);
+    return this.#scene;
+  }
+
+  get now(): Scene {
+    assert.ok(this.#scene, "the test has opened no scene");
+    return this.#scene;
+  }
+}
+
 /** A client that hangs is ended after so long; a slow machine needs a tenth of it. */
 const PATIENCE_MS = 120_000;
 /** What a test of such a client may take. */
@@ -78,7 +106,7 @@ const FAMILY: Record<FormatName, string> = {
   responses: "openai",
 };
 
-export async function openScene(
+async function openScene(
   setting: Setting,
   answer: Handler,
 ): Promise<Scene> {
@@ -106,19 +134,18 @@ export async function openScene(
     gateway,
     upstream,
     asked,
+    losses: () =>
+      [...new Set(asked.flatMap(({ losses }) => losses.map((path) => path.replace(/\[\d+\]/g, "[n]"))))].sort(),
     folder,
     home,
+    read: (name) => readFileSync(join(folder, name), "utf8"),
     run: (command, env = {}) => runClient(command, folder, { ...surroundings, ...env }),
     async stop() {
       await gateway.stop();
       await upstream.stop();
       await sink.stop();
       rmSync(place, { recursive: true, force: true, maxRetries: 5 });
-      assert.deepEqual(
-        sink.wanted,
-        [],
-        "the client wanted to leave this machine",
-      );
+      assert.deepEqual(sink.wanted, [], "the client wanted to leave this machine");
     },
   };
 }
@@ -267,4 +294,29 @@ export function thought(text: string): string {
 /** What it signs its thinking with, where its format does. */
 export function seal(text: string): string {
   return btoa(`sealed ${text}`);
+}
+
+/** The thinking of these answers stands before their calls, signed as it was where the format signs. */
+export function assertThoughts(format: FormatName, body: unknown, texts: readonly string[]): void {
+  assert.deepEqual(THOUGHTS_IN[format](body), texts.map((text) => THOUGHT[format](thought(text), seal(text))));
+}
+
+const THOUGHT: Record<FormatName, (text: string, seal: string) => unknown> = {
+  chat: (text) => text,
+  messages: (thinking, signature) => ({ type: "thinking", thinking, signature }),
+  responses: (text, encrypted_content) => ({
+    type: "reasoning",
+    summary: [{ type: "summary_text", text }],
+    encrypted_content,
+  }),
+};
+
+const THOUGHTS_IN: Record<FormatName, (body: unknown) => unknown[]> = {
+  chat: (body) => ofAssistant(body).map((message) => message["reasoning_content"]),
+  messages: (body) => ofAssistant(body).map(({ content }) => asArray(content)[0]),
+  responses: (body) => asArray(asObject(body)["input"]).filter((item) => asObject(item)["type"] === "reasoning"),
+};
+
+function ofAssistant(body: unknown) {
+  return asArray(asObject(body)["messages"]).map(asObject).filter(({ role }) => role === "assistant");
 }

@@ -1,14 +1,17 @@
 /**
- * The Vercel AI SDK in a loop of tools. Plain JavaScript, since its packages are installed on demand and so are no part
- * of the type check. Argument: `{url, model, runs: [{format, stream}]}`; prints one JSON line per run.
+ * The Vercel AI SDK in a loop of tools. Argument: `{url, model, runs: [{format, stream}]}`; prints one JSON line per run.
+ * Plain JavaScript and imports by variable, since its packages are installed on demand and no part of the type check.
  */
 import process from "node:process";
-import { createAnthropic } from "@ai-sdk/anthropic";
-import { createOpenAI } from "@ai-sdk/openai";
-import { createOpenAICompatible } from "@ai-sdk/openai-compatible";
-import { generateText, stepCountIs, streamText, tool } from "ai";
-import { z } from "zod";
 
+const load = (name) => import(name);
+const { createAnthropic } = await load("@ai-sdk/anthropic");
+const { createOpenAI } = await load("@ai-sdk/openai");
+const { createOpenAICompatible } = await load("@ai-sdk/openai-compatible");
+const { generateText, stepCountIs, streamText, tool } = await load("ai");
+const { z } = await load("zod");
+
+globalThis.AI_SDK_LOG_WARNINGS = false;
 const { url, model, runs } = JSON.parse(process.argv[2]);
 
 const MODELS = {
@@ -33,6 +36,8 @@ for (const { format, stream } of runs) {
     prompt: "Where do the roads meet?",
     stopWhen: stepCountIs(5),
     maxRetries: 0,
+    // Else it refers to items of earlier answers, which only those can know who have stored them.
+    providerOptions: { openai: { store: false } },
   };
   const result = stream ? streamText(request) : await generateText(request);
   if (stream) {
@@ -45,9 +50,6 @@ for (const { format, stream } of runs) {
   const steps = await result.steps;
   console.log(JSON.stringify({
     text: await result.text,
-    thoughts: steps.map((step) => step.reasoningText ?? ""),
     results: steps.flatMap((step) => step.toolResults.map(({ output }) => output)),
-    finish: await result.finishReason,
-    usage: await result.totalUsage,
   }));
 }

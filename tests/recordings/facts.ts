@@ -123,12 +123,12 @@ export function callOf(id: unknown, name: unknown, raw: unknown): Call {
   return { id: textOf(id), name: textOf(name), input: inputOf(raw), raw: textOf(raw) };
 }
 
-/** The values in an envelope of the gateway's (TRANSLATION.md, 1.4), or the value itself. */
+/** The makers' values in an envelope of the gateway's (TRANSLATION.md, 1.4), or the value itself. */
 export function sealsIn(value: unknown): string[] {
   if (typeof value !== "string" || value === "") return [];
   if (!value.startsWith("gw1.")) return [value];
   const json = Buffer.from(value.slice(4, value.lastIndexOf(".")), "base64url").toString("utf8");
-  return objectsIn(JSON.parse(json)).map((entry) => String(entry["v"]));
+  return objectsIn(JSON.parse(json)).filter(({ i }) => i !== "gateway:words").map((entry) => String(entry["v"]));
 }
 
 /** The `data` of each event, in order; the names that go with them. */

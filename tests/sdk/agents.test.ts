@@ -168,3 +168,29 @@ describe("thinking that nobody signed is kept by clients that drop the unsigned 
     });
   }
 });
+
+describe("thinking whose words a responses client drops comes back with what seals it (AI SDK)", () => {
+  for (const mode of MODES) {
+    test(mode, async () => {
+      const client = stage.client("responses");
+      const blocks: Block[] = [
+        { kind: "thinking", text: "Left or right?", seal: "c2VhbA==" },
+        { kind: "tool", id: "call_1", name: "turn", args: "{}" },
+      ];
+      stage.upstreams.messages.answer(replyOf("messages", said({ blocks, stop: "tool_calls" }), mode));
+      const extra = { tools: [{ type: "function", name: "turn", parameters: { type: "object", properties: {} } }] };
+      const first = { model: MODEL.messages, turns: [{ user: "Go" }], extra };
+      const answer = await (mode === "whole" ? client.ask(first) : client.stream(first));
+      const [reasoning, call] = answer.echo.map(asObject);
+      assert.deepEqual(reasoning?.["content"], [{ type: "reasoning_text", text: "Left or right?" }]);
+
+      stage.upstreams.messages.answer(replyOf("messages", said(), "whole"));
+      const { content: _, ...wordless } = reasoning ?? {};
+      const result = { type: "function_call_output", call_id: "call_1", output: "Left" };
+      await client.ask({ ...first, turns: [{ user: "Go" }, { echo: [wordless, call, result] }] });
+      const { messages } = asObject(stage.upstreams.messages.last().body);
+      const [thinking] = asArray(asObject(asArray(messages)[1])["content"]);
+      assert.deepEqual(thinking, { type: "thinking", thinking: "Left or right?", signature: "c2VhbA==" });
+    });
+  }
+});

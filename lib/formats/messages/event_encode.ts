@@ -12,7 +12,7 @@ import { answerId } from "../../translation/ids.ts";
 import { answerBlocks, callStart, compactionBlock, endsMidway, newSeen, redactedBlock } from "./answer_block.ts";
 import { encodeCitation } from "./citation.ts";
 import { errorFrame } from "./error.ts";
-import { carrierOf, signatureOf } from "./signature.ts";
+import { signatureOf } from "./signature.ts";
 import { encodeStop, type Seen } from "./stop.ts";
 import { encodeTier, encodeUsage } from "./usage.ts";
 

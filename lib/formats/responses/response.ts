@@ -13,7 +13,6 @@ import {
   callPrefix,
   compactionItem,
   encodeAnnotations,
-  encryptedContent,
   itemId,
   messageItem,
   nativeItem,
@@ -237,5 +236,5 @@ function addReasoning(state: OutputState, parts: readonly ReasoningPart[]): void
   const texts = reasoningTexts(parts);
   if (opaques.length + texts.summary.length + texts.content.length === 0) return;
   const id = itemId("rs_", parts[0]?.id, state.items);
-  addItem(state, reasoningItem(id, texts, encryptedContent(opaques)));
+  addItem(state, reasoningItem(id, texts, opaques));
 }

@@ -98,7 +98,7 @@ function runInstall(folder: string): string | undefined {
     timeout: 300_000,
   });
   if (status === 0) return undefined;
-  const said = error?.message ?? `${stdout}${stderr}`.trim();
+  const said = (error?.message ?? `${stderr}${stdout}`).trim().replace(/\s+/g, " ").slice(0, 300);
   return `the clients of tests/clients/package.json could not be installed by "${bun} ${args.join(" ")}": ${said}`;
 }
 

@@ -50,6 +50,7 @@ for (const [library, file] of [["Vercel AI SDK", "ai_sdk.js"], ["LangChain", "la
         const path = fileURLToPath(new URL(`loops/${file}`, import.meta.url));
         const { code, stdout, stderr } = await scene.run(
           [...RUN, path, JSON.stringify({ url: scene.gateway.url, model: "roads", runs })],
+          { DENO_NO_UPDATE_CHECK: "1" },
         );
         assert.equal(code, 0, `${stdout}\n${stderr}\n${JSON.stringify(scene.asked, null, 1)}`);
 

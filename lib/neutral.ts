@@ -60,6 +60,8 @@ export interface NeutralRequest {
   /** Some of `include` is of its own format's answers alone. */
   includesOwn?: boolean;
   contextManagement?: unknown;
+  /** All it says is that nothing be taken out of the context: what a target without such a field does by itself. */
+  keepsContext?: boolean;
   /** What of it is the wish for a summary in the history's stead, once the input has so many tokens. */
   compaction?: { tokens: number; isAll: boolean };
   /** The client's format leaves unread what stands before a compaction. */
@@ -277,8 +279,8 @@ export interface Tool {
   /** A custom tool's grammar, as chat and responses write it: `{type: "grammar", syntax, definition}`. */
   grammar?: JsonObject;
   namespace?: string;
-  /** On a namespace's first tool: its own members beside its name and tools, and where it stood. */
-  namespaceExtra?: { path: string; extra: Extra };
+  /** On a namespace's first tool: what it said of them all, its other members, and where it stood. */
+  namespaceExtra?: { path: string; description?: string; extra?: Extra };
   deferLoading?: boolean;
   cache?: { ttl?: string };
   path?: string;

@@ -132,7 +132,7 @@ function compaction(call: Call, answer: JsonObject, summary: string): JsonObject
   const input = asked.ok ? objectsOf(asked.value["input"]).slice(0, -1) : [];
   const item = { id: ownItemId("cmp_"), type: "compaction", encrypted_content: sealEnvelope(sealSummary(summary, [])) };
   return {
-    id: answerId("resp_", String(answer["id"] ?? "")),
+    id: answerId("resp_", String(answer["id"] ?? ""), call.requestId),
     object: "response.compaction",
     created_at: answer["created_at"],
     output: [...input.filter(isUsers).map(userMessage), item],

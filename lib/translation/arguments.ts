@@ -46,12 +46,21 @@ export const CUSTOM_TOOL_SCHEMA: JsonObject = {
   additionalProperties: false,
 };
 
+/** A tool's description where there are no namespaces: what its own said of all its tools goes before the first one's. */
+export function flatDescription({ namespace, namespaceExtra, description }: Tool): string | undefined {
+  const ofAll = namespaceExtra?.description ?? "";
+  if (ofAll === "" || ofAll === namespace) return description;
+  const words = `[${namespace}: ${ofAll}]`;
+  return description === undefined ? words : `${words}\n\n${description}`;
+}
+
 /**
  * The description of a custom tool that is sent as a function: its own, then its grammar in words, which binds no one.
  * Undefined where there is nothing to say.
  */
 export function customDescription(tool: Tool): string | undefined {
-  const { description, grammar } = tool;
+  const { grammar } = tool;
+  const description = flatDescription(tool);
   if (grammar?.["definition"] === undefined) return description;
   const words = `The input must follow this grammar (${String(grammar["syntax"])}):\n${String(grammar["definition"])}`;
   return description === undefined ? words : `${description}\n\n${words}`;

@@ -77,17 +77,20 @@ export class ReasoningMemory {
   }
 
   /**
-   * Puts what is remembered back into assistant messages that have tool calls but no reasoning. Where one call occurs in
-   * several messages, the last one gets it: that is the one it was remembered from.
+   * Puts what is remembered back into assistant messages that have tool calls but no reasoning, or the same in words
+   * alone (the AI SDK's `reasoning_content`). Where one call occurs in several messages, the last one gets it: that is
+   * the one it was remembered from.
    */
   restore(scope: string, request: NeutralRequest): void {
     if (this.#entries.size === 0) return;
     const used = new Set<string>();
     for (let index = request.messages.length - 1; index >= 0; index--) {
       const message = request.messages[index];
-      if (message === undefined || !lacksReasoning(message)) continue;
-      const parts = this.#restored(scope, message.parts, used);
-      if (parts !== undefined) request.messages[index] = { ...message, parts };
+      if (message === undefined || !lacksSignatures(message)) continue;
+      const echoed = wordsOf(message.parts);
+      const parts = this.#restored(scope, message.parts.filter(({ kind }) => kind !== "reasoning"), used);
+      if (parts === undefined || (echoed !== "" && echoed !== wordsOf(parts))) continue;
+      request.messages[index] = { ...message, parts };
     }
   }
 
@@ -153,9 +156,14 @@ function holdsAnything(part: ReasoningPart): boolean {
   return part.text !== "" || (part.opaque?.length ?? 0) > 0;
 }
 
-function lacksReasoning(message: Message): boolean {
-  return message.role === "assistant" && message.parts.some((part) => part.kind === "tool_call") &&
-    !message.parts.some((part) => part.kind === "reasoning");
+function lacksSignatures({ role, parts }: Message): boolean {
+  return role === "assistant" && parts.some((part) => part.kind === "tool_call") &&
+    !parts.some((part) => part.kind === "reasoning" && part.opaque !== undefined);
+}
+
+/** What is thought in words, less the white space that formats join pieces by. */
+function wordsOf(parts: readonly Part[]): string {
+  return parts.map((part) => part.kind === "reasoning" ? part.text.replace(/\s+/g, "") : "").join("");
 }
 
 function keyOf(scope: string, call: ToolCallPart): string {

@@ -36,10 +36,13 @@ export function derivedId(prefix: string, seed: string): string {
   return prefix + base62(createHash("sha256").update(seed).digest(), 24);
 }
 
-/** The id of an answer: the upstream's own if it has the client format's prefix, else derived from it, else random. */
-export function answerId(prefix: string, upstreamId: string): string {
-  if (upstreamId === "") return randomId(prefix);
-  return upstreamId.startsWith(prefix) ? upstreamId : derivedId(prefix, upstreamId);
+/**
+ * The id of an answer: the upstream's own if it has the client format's prefix, else derived from the gateway's id of
+ * the request. The upstream's is no seed: Ollama draws it from a thousand, and Claude Code takes two answers of one id
+ * for one message.
+ */
+export function answerId(prefix: string, upstreamId: string, requestId: string): string {
+  return upstreamId.startsWith(prefix) ? upstreamId : derivedId(prefix, requestId);
 }
 
 /** A tool call's id as the target takes it: `[a-zA-Z0-9_-]`, at most `maxLength`. */

@@ -51,7 +51,7 @@ function given(
 
 /** With what the gateway's envelopes hold laid open behind it. */
 function unsealed(text: string): string {
-  const sealed = [...text.matchAll(/gw1\.([\w-]+)\./g)].map(([, inner = ""]) =>
+  const sealed = [...text.matchAll(/gw1\.\d+\.([\w-]+)\./g)].map(([, inner = ""]) =>
     Buffer.from(inner, "base64url").toString()
   );
   return text + sealed.join("");

@@ -20,7 +20,13 @@ interface Place {
 }
 
 /** What OpenAI's models can do, all of it at once. */
-const ALL_OF_OPENAI: Capabilities = { ...UNKNOWN, thinking: "effort", developerRole: true, cacheMarks: true };
+const ALL_OF_OPENAI: Capabilities = {
+  maker: "openai",
+  ...UNKNOWN,
+  thinking: "effort",
+  developerRole: true,
+  cacheMarks: true,
+};
 const ALL_OF_CLAUDE: Capabilities = {
   ...capabilitiesOf("claude-opus-4-6"),
   temperatureWithTopP: true,

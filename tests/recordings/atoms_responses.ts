@@ -83,8 +83,7 @@ function readTools(body: Members, out: Writer): void {
 function readTool(tool: Members, namespace: string, out: Writer): void {
   const type = tool.text("type");
   if (type === "namespace") {
-    const name = tool.text("name");
-    for (const inner of tool.list("tools")) readTool(inner, `${name}__`, out);
+    readNamespace(tool, tool.text("name"), out);
     return out.rest(tool);
   }
   if (type === "function") out.tool(namespace + tool.text("name"), tool, "parameters");
@@ -92,6 +91,16 @@ function readTool(tool: Members, namespace: string, out: Writer): void {
   else if (/^web_search/.test(type)) readWebSearch(tool, out);
   else out.add(`built-in tool ${stable(tool.whole())}`, tool.path);
   if (type === "function" || type === "custom" || /^web_search/.test(type)) out.rest(tool);
+}
+
+/** What a namespace says of its tools is said before what the first of them says. */
+function readNamespace(tool: Members, name: string, out: Writer): void {
+  const said = tool.text("description");
+  for (const [index, inner] of asArray(tool.take("tools")).entries()) {
+    const own = textOf(asObject(inner)["description"]);
+    const description = index > 0 || said === "" ? own : [`[${name}: ${said}]`, own].join("\n\n").trimEnd();
+    readTool(new Members({ ...asObject(inner), description }, `${tool.at("tools")}[${index}]`), `${name}__`, out);
+  }
 }
 
 function readCustomTool(tool: Members, namespace: string, out: Writer): void {
@@ -131,6 +140,11 @@ function readItem(item: Members, out: Writer): void {
     case "additional_tools":
       for (const tool of item.list("tools")) readTool(tool, "", out);
       item.take("role");
+      break;
+    case "tool_search_call":
+    case "tool_search_output":
+      if (item.take("execution") !== "client") return out.add(`other item ${stable(item.whole())}`, item.path);
+      readSearch(item, type, out);
       break;
     default:
       return out.add(`other item ${stable(item.whole())}`, item.path);
@@ -196,6 +210,15 @@ function readCall(item: Members, type: string, out: Writer): void {
   const name = (namespace === "" ? "" : `${namespace}__`) + item.text("name");
   const input = type === "function_call" ? item.text("arguments") : { input: item.text("input") };
   out.call(item.text("call_id"), name, input, item.path);
+}
+
+/** A client's own search for tools. What it found is in the request's own list too, in every recording. */
+function readSearch(item: Members, type: string, out: Writer): void {
+  if (type === "tool_search_call") {
+    return out.call(item.text("call_id"), "tool_search", item.take("arguments"), item.path);
+  }
+  const names = item.list("tools").map((tool) => `Tool found: ${tool.text("name")}`);
+  out.result(item.text("call_id"), names.join("\n"), item.path);
 }
 
 function readOutput(item: Members, out: Writer): void {

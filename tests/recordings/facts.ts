@@ -132,7 +132,9 @@ export function sealsIn(value: unknown): string[] {
   if (!value.startsWith("gw1.")) return [value];
   const [, , text = ""] = value.split(".");
   const json = Buffer.from(text, "base64url").toString("utf8");
-  return objectsIn(JSON.parse(json)).filter((entry) => entry["k"] !== "phase").map((entry) => String(entry["v"]));
+  return objectsIn(JSON.parse(json)).filter((entry) => entry["k"] !== "phase" && entry["i"] !== "gateway:words").map((
+    entry,
+  ) => String(entry["v"]));
 }
 
 /** The `data` of each event, in order; the names that go with them. */

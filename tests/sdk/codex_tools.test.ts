@@ -89,7 +89,7 @@ const CASES: Record<string, Case> = {
     },
     output: { type: "function_call_output", call_id: "call_1", output: "spawned" },
     told: { name: "multi_agent_v1__spawn", input: { id: "a" }, text: "spawned" },
-    losses: { chat: "tools[0].description", messages: "tools[0].description" },
+    losses: { chat: null, messages: null },
   },
   "a custom tool in a namespace of additional_tools": {
     fields: { parallel_tool_calls: true },
@@ -106,10 +106,7 @@ const CASES: Record<string, Case> = {
     },
     output: { type: "custom_tool_call_output", call_id: "call_1", output: "é" },
     told: { name: "functions__exec", input: { input: 'print("é")\n' }, text: "é" },
-    losses: {
-      chat: `input[0].tools[0].description, ${GRAMMAR}`,
-      messages: `input[0].tools[0].description, ${GRAMMAR}`,
-    },
+    losses: { chat: GRAMMAR, messages: GRAMMAR },
   },
   "a search that the client runs": {
     fields: { tools: [SEARCH, fn("shell")] },

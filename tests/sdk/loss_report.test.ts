@@ -36,7 +36,7 @@ beforeAll(async () => {
       "  - { name: careful, target: an/claude-sonnet-4-5, on_loss: reject }",
     ].join("\n"),
     {},
-    log,
+    { log },
   );
 });
 afterAll(async () => {

@@ -415,8 +415,8 @@ describe("tools (2.4 to 2.6)", () => {
   table([
     ["responses", "oc/gpt-4o", { tools: [namespace] }, [], ["tools.0.function.name", "ns__f"]],
     ["responses", SONNET, { tools: [namespace] }, [], ["tools.0.name", "ns__f"]],
-    ["responses", SONNET, { tools: [{ ...namespace, description: "D" }] }, ["tools[0].description"]],
-    ["responses", "oc/gpt-4o", { tools: [{ ...namespace, description: "D" }] }, ["tools[0].description"]],
+    ["responses", SONNET, { tools: [{ ...namespace, description: "D", order: 1 }] }, ["tools[0].order"]],
+    ["responses", "oc/gpt-4o", { tools: [{ ...namespace, description: "D", order: 1 }] }, ["tools[0].order"]],
     ["messages", "oc/gpt-4o", { tools: [{ ...messagesTool, ...defaults }] }, []],
     ["messages", "or/gpt-4o", { tools: [{ ...messagesTool, ...defaults }] }, []],
     ["messages", "oc/gpt-4o", { tools: [{ ...messagesTool, ...said }] }, lost],

@@ -10,11 +10,14 @@ export interface StartedGateway {
   stop(): Promise<void>;
 }
 
+/** Looks at what passes between the clients and the gateway; touches no body. */
+export type Watch = (request: Request, response: Response | undefined) => void;
+
 /** Throws with every issue when the config is wrong. `env` is all the environment that the config sees. */
 export async function startGateway(
   yaml: string,
   env: Record<string, string | undefined> = {},
-  log?: Log,
+  { log, watch }: { log?: Log; watch?: Watch } = {},
 ): Promise<StartedGateway> {
   const parsed = parseConfig(yaml, "test.yaml", env);
   if (!parsed.ok) throw new Error(`The test's config is wrong: ${JSON.stringify(parsed.issues, null, 2)}\n${yaml}`);
@@ -22,7 +25,11 @@ export async function startGateway(
   const server = await serve({
     hostname: "127.0.0.1",
     port: 0,
-    handle: (request, upgrade) => gateway.handle(request, upgrade),
+    handle: async (request, upgrade) => {
+      const response = await gateway.handle(request, upgrade);
+      watch?.(request, response);
+      return response;
+    },
   });
   return {
     url: `http://127.0.0.1:${server.port}`,

@@ -15,7 +15,7 @@ const OBJECT = "text_completion";
 
 export function encodeResponse(response: NeutralResponse, answer: Answer): JsonObject {
   return {
-    id: answerId(ID_PREFIX, response.id),
+    id: answerId(ID_PREFIX, response.id, answer.requestId),
     object: OBJECT,
     created: response.createdAt,
     model: answer.model,
@@ -56,6 +56,7 @@ function finishOf(stop: Stop): string {
 }
 
 interface State {
+  requestId: string;
   model: string;
   losses: Losses;
   includeUsage: boolean;
@@ -67,11 +68,12 @@ interface State {
   isDone: boolean;
 }
 
-export function openEncoder({ model, losses, request }: Answer): StreamEncoder {
+export function openEncoder({ requestId, model, losses, request }: Answer): StreamEncoder {
   const state: State = {
     model,
     losses,
     includeUsage: request.includeUsage,
+    requestId,
     id: randomId(ID_PREFIX),
     created: Math.floor(Date.now() / 1000),
     told: new Set(),
@@ -85,7 +87,7 @@ function* encodeEvent(state: State, event: NeutralEvent): Generator<string> {
   if (state.isDone) return;
   switch (event.t) {
     case "start":
-      state.id = answerId(ID_PREFIX, event.id);
+      state.id = answerId(ID_PREFIX, event.id, state.requestId);
       state.created = event.createdAt;
       return;
     case "part_start":

@@ -16,6 +16,8 @@ export const KEEPALIVE = commentFrame("keepalive");
 const DONE = dataFrame("[DONE]");
 
 interface State {
+  /** The gateway's. */
+  requestId: string;
   id: string;
   created: number;
   model: string;
@@ -53,6 +55,7 @@ function newState(answer: Answer): State {
   return {
     id: "",
     created: Math.floor(Date.now() / 1000),
+    requestId: answer.requestId,
     model: answer.model,
     tier: undefined,
     noUsage: answer.request.includeUsage ? null : undefined,
@@ -130,7 +133,7 @@ function frame(
 }
 
 function* begin(state: State, event: Extract<NeutralEvent, { t: "start" }>): Generator<string> {
-  state.id = answerId(ID_PREFIX, event.id);
+  state.id = answerId(ID_PREFIX, event.id, state.requestId);
   state.created = event.createdAt;
   state.tier = encodeTier(event.serviceTier);
   yield* choiceOf(state, 0);

@@ -272,7 +272,9 @@ function withExtensions(body: JsonObject, encoding: Encoding): JsonObject {
   if (request.betasMatter === true) losses.add("betas", "a beta of the Messages API changes its answers");
   if (request.includesOwn === true) lose(encoding, "include", "chat's answers hold no such thing");
   if (request.truncation === "auto") lose(encoding, "truncation", "chat has no such field");
-  if (request.contextManagement !== undefined) lose(encoding, "contextManagement", "chat has no such field");
+  if (request.contextManagement !== undefined && request.keepsContext !== true) {
+    lose(encoding, "contextManagement", "chat has no such field");
+  }
   for (const format of ["messages", "responses"] as const) {
     for (const [key, value] of Object.entries(request.extensions[format] ?? {})) {
       if (!saysNothing(value)) losses.add(key, "chat has no such field");

@@ -28,7 +28,7 @@ export const ID_PREFIX = "chatcmpl-";
 
 export function encodeResponse(response: NeutralResponse, answer: Answer): JsonObject {
   return {
-    id: answerId(ID_PREFIX, response.id),
+    id: answerId(ID_PREFIX, response.id, answer.requestId),
     object: "chat.completion",
     created: response.createdAt,
     model: answer.model,

@@ -2,7 +2,7 @@
 import { unsupported } from "../../base/failure.ts";
 import type { JsonObject } from "../../base/fields.ts";
 import type { Tool, ToolChoice, WebSearch } from "../../neutral.ts";
-import { CUSTOM_TOOL_SCHEMA, customDescription } from "../../translation/arguments.ts";
+import { CUSTOM_TOOL_SCHEMA, customDescription, flatDescription } from "../../translation/arguments.ts";
 import { distinctTools } from "../../translation/names.ts";
 import { isStrictSchema, objectSchema } from "../../translation/schema.ts";
 import { type Encoding, lose, nameOf } from "./encoding.ts";
@@ -72,7 +72,7 @@ function functionTool(tool: Tool, encoding: Encoding): JsonObject {
     function: {
       name: names.toTarget(tool.name, tool.namespace),
       ...defined({
-        description: tool.description,
+        description: flatDescription(tool),
         parameters: tool.schema === undefined || isOwn ? tool.schema : objectSchema(tool.schema),
         strict: strictness(tool, encoding),
       }),
@@ -97,7 +97,7 @@ function customTool(tool: Tool, { names, takesCustomTools, losses }: Encoding): 
   if (takesCustomTools) {
     return {
       type: "custom",
-      custom: { name, ...defined({ description: tool.description, format: nested(tool.grammar) }) },
+      custom: { name, ...defined({ description: flatDescription(tool), format: nested(tool.grammar) }) },
     };
   }
   if (tool.grammar?.["definition"] !== undefined) {

@@ -5,7 +5,7 @@ import type { CompactionPart, NativePart, Opaque, Part, ReasoningPart, TextPart,
 import { argumentsObject, customAsArguments } from "../../translation/arguments.ts";
 import { callId, randomId } from "../../translation/ids.ts";
 import { encodeCitation } from "./citation.ts";
-import { carrierOf } from "./signature.ts";
+import { carrierOf, signatureOf } from "./signature.ts";
 import type { Seen } from "./stop.ts";
 
 export function newSeen(): Seen {
@@ -57,7 +57,7 @@ function reasoningBlocks(part: ReasoningPart): JsonObject[] {
   const opaques = part.opaque ?? [];
   if (part.text === "" && opaques.length === 0) return [];
   if (part.text === "" && part.form === "redacted") return [redactedBlock(opaques)];
-  return [{ type: "thinking", thinking: part.text, signature: carrierOf(opaques, "signature") }];
+  return [{ type: "thinking", thinking: part.text, signature: signatureOf(opaques) }];
 }
 
 export function redactedBlock(opaques: readonly Opaque[]): JsonObject {

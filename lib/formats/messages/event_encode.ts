@@ -12,7 +12,7 @@ import { answerId } from "../../translation/ids.ts";
 import { answerBlocks, callStart, compactionBlock, endsMidway, newSeen, redactedBlock } from "./answer_block.ts";
 import { encodeCitation } from "./citation.ts";
 import { errorFrame } from "./error.ts";
-import { carrierOf } from "./signature.ts";
+import { signatureOf } from "./signature.ts";
 import { encodeStop, type Seen } from "./stop.ts";
 import { encodeTier, encodeUsage } from "./usage.ts";
 
@@ -130,7 +130,7 @@ function messageStart(state: State, event: Extract<NeutralEvent, { t: "start" }>
   return frame({
     type: "message_start",
     message: {
-      id: answerId("msg_", event.id),
+      id: answerId("msg_", event.id, state.requestId),
       type: "message",
       role: "assistant",
       model: state.model,
@@ -298,9 +298,7 @@ function* endReasoning(state: State, open: Open): Generator<string> {
     return yield stopBlock(state);
   }
   if (!open.started) yield startBlock(state, open, EMPTY_THINKING);
-  if (opaques.length > 0) {
-    yield blockDelta(state, { type: "signature_delta", signature: carrierOf(opaques, "signature") });
-  }
+  yield blockDelta(state, { type: "signature_delta", signature: signatureOf(opaques) });
   yield stopBlock(state);
 }
 

@@ -33,6 +33,7 @@ export function decodeRequest(body: JsonObject, headers: Headers): Result<Neutra
       serviceTier: decodeTier(fields),
       contextManagement: fields.any("context_management") ?? undefined,
       compaction: decodeCompaction(body["context_management"]),
+      keepsContext: keepsAll(body["context_management"]) || undefined,
       apiVersion: headers.get("anthropic-version") ?? undefined,
     }),
     ...decodeMetadataAndCache(fields, nested),
@@ -168,6 +169,16 @@ function decodeCompaction(management: unknown): NeutralRequest["compaction"] {
   const tokens = isObject(edit["trigger"]) ? edit["trigger"]["value"] : undefined;
   const isAll = edits.length === 1 && Object.keys(edit).every((key) => key === "type" || key === "trigger");
   return { tokens: typeof tokens === "number" ? tokens : COMPACTED_TOKENS, isAll };
+}
+
+/** Claude Code's way to say that no thinking be cleared. */
+function keepsAll(management: unknown): boolean {
+  const edits = isObject(management) && Object.keys(management).length === 1 ? management["edits"] : undefined;
+  return Array.isArray(edits) &&
+    edits.every((edit) =>
+      isObject(edit) && Object.keys(edit).length === 2 && edit["type"] === "clear_thinking_20251015" &&
+      edit["keep"] === "all"
+    );
 }
 
 /** In the words that chat and responses share. */

@@ -52,7 +52,7 @@ export function encodeResponse(response: NeutralResponse, answer: Answer): JsonO
   );
   const usage = response.usage ?? estimatedUsage(content, answer);
   return {
-    id: answerId("msg_", response.id),
+    id: answerId("msg_", response.id, answer.requestId),
     type: "message",
     role: "assistant",
     model: answer.model,

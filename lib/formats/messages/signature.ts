@@ -20,6 +20,14 @@ export function carrierOf(opaques: readonly Opaque[], kind: Kind): string {
   return native ? only.value : sealEnvelope(opaques);
 }
 
+/**
+ * The signature of a thinking block. Thinking that nobody signed has an envelope with nothing in it: clients drop what
+ * is unsigned (the AI SDK), and a real provider refuses it where an envelope is taken out before.
+ */
+export function signatureOf(opaques: readonly Opaque[]): string {
+  return opaques.length === 0 ? sealEnvelope([]) : carrierOf(opaques, "signature");
+}
+
 /** Encrypted data comes with a summary of the thinking, a signature with the thinking itself. */
 export function formOf(opaques: readonly Opaque[], text: string): ReasoningPart["form"] {
   if (text === "" && opaques.length > 0 && opaques.every((opaque) => opaque.kind === "redacted")) return "redacted";

@@ -2,7 +2,7 @@
 import { unsupported } from "../../base/failure.ts";
 import { isObject, type JsonObject } from "../../base/fields.ts";
 import type { NeutralRequest, Tool, ToolCallPart } from "../../neutral.ts";
-import { CUSTOM_TOOL_SCHEMA, customDescription } from "../../translation/arguments.ts";
+import { CUSTOM_TOOL_SCHEMA, customDescription, flatDescription } from "../../translation/arguments.ts";
 import { distinctTools } from "../../translation/names.ts";
 import { constrainedSchema, isStrictSchema, objectSchema } from "../../translation/schema.ts";
 import { setMark } from "./block_encode.ts";
@@ -95,7 +95,7 @@ function functionTool(tool: Tool, path: string, encoding: Encoding): JsonObject 
   const { own } = encoding;
   return {
     name: encoding.names.toTarget(tool.name, tool.namespace),
-    ...defined({ description: tool.description }),
+    ...defined({ description: flatDescription(tool) }),
     input_schema: own ? tool.schema : objectSchema(tool.schema),
     ...defined({
       strict: own ? tool.strict : strictOf(tool, path, encoding),

@@ -17,6 +17,8 @@ type Start = Extract<NeutralEvent, { t: "start" }>;
 
 interface State {
   frames: FrameState;
+  /** The gateway's. */
+  requestId: string;
   model: string;
   echo: Echo;
   isStored: boolean;
@@ -34,6 +36,7 @@ interface State {
 function newState(answer: Answer): State {
   return {
     frames: newFrameState(answer),
+    requestId: answer.requestId,
     model: answer.model,
     echo: echoOf(answer.request),
     isStored: answer.stored ?? false,
@@ -101,7 +104,7 @@ function encodeEvent(state: State, event: NeutralEvent): Iterable<string> {
 
 function* start(state: State, event: Start): Generator<string> {
   state.started = true;
-  state.id = answerId("resp_", event.id);
+  state.id = answerId("resp_", event.id, state.requestId);
   state.createdAt = event.createdAt > 0 ? Math.floor(event.createdAt) : unixSeconds();
   state.serviceTier = event.serviceTier;
   const outcome: Outcome = { status: "in_progress" };

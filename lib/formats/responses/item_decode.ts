@@ -6,6 +6,7 @@ import { type Faults, Fields, isObject } from "../../base/fields.ts";
 import type { Item, Opaque, Part, ReasoningPart, ToolCallPart } from "../../neutral.ts";
 import { openSummary } from "../../translation/compaction.ts";
 import { isEnvelope, openedOrBroken } from "../../translation/envelope.ts";
+import { openWords } from "../../translation/sealed_words.ts";
 import { decodeContent, decodeTexts } from "./content_decode.ts";
 import { nativeText } from "./native_text.ts";
 import { defined, extraOf, FORMAT } from "./wire.ts";
@@ -60,16 +61,19 @@ function decodeReasoning(context: ItemContext, fields: Fields): Part[] {
   const id = fields.string("id");
   const summary = decodeTexts(fields.any("summary"));
   const content = decodeTexts(fields.any("content"));
-  const opaque = decodeOpaque(context, fields.any("encrypted_content"), "encrypted");
+  const sealed = decodeOpaque(context, fields.any("encrypted_content"), "encrypted");
+  const { words, opaque } = openWords(sealed ?? []);
+  if (summary.length + content.length === 0 && words !== "") content.push(words);
   const item: Item = defined({ id, status: fields.string("status") });
   const parts: ReasoningPart[] = [];
   if (summary.length > 0) parts.push(reasoningPart("summary", summary, item, fields.path));
   if (content.length > 0) parts.push(reasoningPart("full", content, item, fields.path));
-  if (parts.length === 0 && (context.isHistory || opaque !== undefined)) {
+  if (parts.length === 0 && (context.isHistory || sealed !== undefined)) {
     parts.push(reasoningPart("summary", [], item, fields.path));
   }
   const last = parts.at(-1);
-  if (last !== undefined) Object.assign(last, defined({ opaque, extra: extraOf(fields.rest()) }));
+  const own = sealed === undefined ? undefined : opaque;
+  if (last !== undefined) Object.assign(last, defined({ opaque: own, extra: extraOf(fields.rest()) }));
   return parts;
 }
 

@@ -9,7 +9,6 @@ import type { Citation, Item, Opaque, Part, ReasoningPart, ToolCallPart } from "
 import { clientToolsOf } from "./client_tools.ts";
 import {
   callItem,
-  encryptedContent,
   type ItemStatus,
   messageItem,
   reasoningItem,
@@ -117,7 +116,7 @@ function itemOf(item: OpenItem, status: ItemStatus): JsonObject {
     case "message":
       return messageItem(item.id, status, item.content, item.origin);
     case "reasoning":
-      return reasoningItem(item.id, item, isNew ? null : encryptedContent(item.opaques));
+      return reasoningItem(item.id, item, isNew ? null : item.opaques);
     case "call":
       return callItem(item.id, status, item.part, isNew ? "" : wholeArguments(item.part, item.text));
     default:

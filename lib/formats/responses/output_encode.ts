@@ -5,8 +5,10 @@ import type { Citation, Item, NativePart, Opaque, ReasoningPart, ToolCallPart } 
 import { sealSummary } from "../../translation/compaction.ts";
 import { sealEnvelope } from "../../translation/envelope.ts";
 import { ownItemId } from "../../translation/ids.ts";
+import { sealWords } from "../../translation/sealed_words.ts";
 import { shiftCitation } from "./content_decode.ts";
 import { encodeCitation } from "./content_encode.ts";
+import { PIECE_BREAK } from "./item_decode.ts";
 import { defined, ownFields } from "./wire.ts";
 
 export type ItemStatus = "in_progress" | "completed" | "incomplete";
@@ -69,13 +71,14 @@ export interface ReasoningTexts {
   content: readonly string[];
 }
 
-export function reasoningItem(id: string, texts: ReasoningTexts, encrypted: string | null): JsonObject {
+/** `opaques`: null for an item that has only begun. */
+export function reasoningItem(id: string, texts: ReasoningTexts, opaques: readonly Opaque[] | null): JsonObject {
   return defined({
     id,
     type: "reasoning",
     summary: texts.summary.map((text) => ({ type: "summary_text", text })),
     content: texts.content.length === 0 ? undefined : texts.content.map((text) => ({ type: "reasoning_text", text })),
-    encrypted_content: encrypted,
+    encrypted_content: opaques === null ? null : encryptedContent(opaques, texts.content.join(PIECE_BREAK)),
   });
 }
 
@@ -89,13 +92,14 @@ export function reasoningTexts(parts: readonly ReasoningPart[]): ReasoningTexts 
 /**
  * OpenAI's own value as it is, everything else in our envelope: this is the one field that clients give back unchanged
  * (TRANSLATION.md, 1.4). Reasoning without any value gets an empty envelope, by which it is known as another maker's
- * when it comes back: OpenAI refuses reasoning items that it neither made nor can read.
+ * when it comes back: OpenAI refuses reasoning items that it neither made nor can read. `words`: what may not come back
+ * by itself.
  */
-export function encryptedContent(opaques: readonly Opaque[]): string {
+function encryptedContent(opaques: readonly Opaque[], words = ""): string {
   const [only] = opaques;
   const isNative = opaques.length === 1 && only?.issuer === "openai" &&
     (only.kind === "encrypted" || only.kind === "compaction");
-  return isNative ? only.value : sealEnvelope(opaques);
+  return isNative ? only.value : sealEnvelope(sealWords(words, opaques));
 }
 
 export function callItem(id: string, status: ItemStatus, part: ToolCallPart, text: string): JsonObject {

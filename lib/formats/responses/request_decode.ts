@@ -1,7 +1,7 @@
 /** A client's request, wire → neutral (TRANSLATION.md, 2.1 and 2.9). */
 import { fail, type Result, success } from "../../base/failure.ts";
 import { Faults, Fields, isObject, type JsonObject } from "../../base/fields.ts";
-import type { NeutralRequest, OutputFormat, Reasoning } from "../../neutral.ts";
+import type { NeutralRequest, OutputFormat, Reasoning, Tool } from "../../neutral.ts";
 import { isEffort } from "../../translation/effort.ts";
 import { decodeInput } from "./input_decode.ts";
 import { decodeToolChoice, decodeTools } from "./tools_decode.ts";
@@ -93,9 +93,20 @@ function decodeToolMembers({ fields, faults, extensions }: Body, additional: Neu
     for (const [key, value] of Object.entries(rest)) extensions[`tool_choice.${key}`] = value;
   }
   return defined({
-    tools: [...decodeTools(faults, fields.array("tools") ?? [], "tools"), ...additional],
+    tools: onceFound([...decodeTools(faults, fields.array("tools") ?? [], "tools"), ...additional]),
     toolChoice: decodeToolChoice(faults, choice),
     parallelToolCalls: fields.boolean("parallel_tool_calls"),
+  });
+}
+
+/** Two searches may find the same tool, or one that is offered anyway. */
+function onceFound(tools: readonly Tool[]): Tool[] {
+  const offered = new Set<string>();
+  return tools.filter(({ name, namespace, isFound }) => {
+    const key = JSON.stringify([namespace, name]);
+    const isRepeated = isFound === true && offered.has(key);
+    offered.add(key);
+    return !isRepeated;
   });
 }
 

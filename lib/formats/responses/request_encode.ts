@@ -11,7 +11,7 @@ import { chooseMarks } from "./cache_marks.ts";
 import { clientName, dropField, type Encoding } from "./encoding.ts";
 import { encodeInput } from "./input_encode.ts";
 import { encodeReasoning, modelReasons } from "./reasoning_encode.ts";
-import { encodeToolChoice, encodeTools } from "./tools_encode.ts";
+import { encodeToolChoice, encodeTools, listedTools } from "./tools_encode.ts";
 import {
   defined,
   FORMAT,
@@ -52,7 +52,7 @@ export function encodeRequest(request: NeutralRequest, target: Target, losses: L
 function encodeBody(encoding: Encoding): JsonObject {
   const { request, isOwn } = encoding;
   const { instructions, items } = encodeInput(encoding);
-  const tools = encodeTools(encoding, request.tools.filter((tool) => !isOwn || tool.item === undefined));
+  const tools = encodeTools(encoding, isOwn ? listedTools(request) : request.tools);
   const reasoning = encodeReasoning(encoding);
   const takesSampling = encoding.target.capabilities.sampling !== "none" || reasoning?.["effort"] === "none";
   const body: JsonObject = defined({
@@ -273,8 +273,10 @@ function encodeModeration(encoding: Encoding): JsonObject | undefined {
 function encodeContextManagement(encoding: Encoding): unknown {
   const { request, isOwn } = encoding;
   if (isOwn || request.contextManagement === undefined) return request.contextManagement;
-  const { compaction } = request;
-  if (compaction?.isAll !== true) dropField(encoding, "contextManagement", "responses compacts its context, no more");
+  const { compaction, keepsContext } = request;
+  if (compaction?.isAll !== true && keepsContext !== true) {
+    dropField(encoding, "contextManagement", "responses compacts its context, no more");
+  }
   return compaction === undefined ? undefined : [{ type: "compaction", compact_threshold: compaction.tokens }];
 }
 

@@ -5,7 +5,7 @@
 import { Faults, isObject, type JsonObject } from "../../base/fields.ts";
 import { Losses } from "../../format.ts";
 import type { NeutralRequest, Stop, Usage } from "../../neutral.ts";
-import { encodeToolChoice, encodeTools, type ToolEncoding } from "./tools_encode.ts";
+import { encodeToolChoice, encodeTools, listedTools, type ToolEncoding } from "./tools_encode.ts";
 import { encodeUsage } from "./usage.ts";
 import { ownFields } from "./wire.ts";
 
@@ -131,7 +131,7 @@ function echoTools(request: NeutralRequest): JsonObject {
     names: { toTarget: (name) => name, restore: new Map() },
     isOwn: true,
   };
-  const tools = encodeTools(encoding, request.tools.filter((tool) => tool.item === undefined));
+  const tools = encodeTools(encoding, listedTools(request));
   return { tool_choice: encodeToolChoice(encoding, tools.length) ?? "auto", tools: tools.map(withDefaults) };
 }
 

@@ -13,7 +13,6 @@ import {
   callPrefix,
   compactionItem,
   encodeAnnotations,
-  encryptedContent,
   itemId,
   messageItem,
   nativeItem,
@@ -123,7 +122,7 @@ export function encodeResponse(response: NeutralResponse, answer: Answer): JsonO
   const { parts, stop } = response.candidates[0] ?? { parts: [], stop: { reason: "unknown" as const } };
   const outcome = outcomeOf(stop, parts.some((part) => part.kind === "refusal"));
   const state = {
-    id: answerId("resp_", response.id),
+    id: answerId("resp_", response.id, answer.requestId),
     createdAt: response.createdAt > 0 ? Math.floor(response.createdAt) : unixSeconds(),
     model: answer.model,
     outcome,
@@ -240,5 +239,5 @@ function addReasoning(state: OutputState, parts: readonly ReasoningPart[]): void
   const texts = reasoningTexts(parts);
   if (opaques.length + texts.summary.length + texts.content.length === 0) return;
   const id = itemId("rs_", parts[0]?.id, state.items);
-  addItem(state, reasoningItem(id, texts, encryptedContent(opaques)));
+  addItem(state, reasoningItem(id, texts, opaques));
 }

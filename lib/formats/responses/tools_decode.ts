@@ -52,16 +52,16 @@ function finish<T extends object>(fields: Fields, members: T) {
   return defined({ ...members, path: fields.path, extra: extraOf(fields.rest()) });
 }
 
-/** The name goes with each of its tools, so that a format that flattens them loses only what else it said. */
+/** The name goes with each of its tools and what it says with the first, for formats that flatten them. */
 function decodeNamespace(fields: Fields): Tool[] {
   fields.skip("type");
   const namespace = fields.requiredString("name");
   const tools = decodeTools(fields.faults, fields.array("tools") ?? [], fields.at("tools"));
-  const extra = extraOf(fields.rest());
+  const description = fields.string("description");
+  const said = defined({ path: fields.path, description, extra: extraOf(fields.rest()) });
+  const saysNothing = Object.keys(said).length === 1;
   return tools.map((tool, index) =>
-    index === 0 && extra !== undefined
-      ? { ...tool, namespace, namespaceExtra: { path: fields.path, extra } }
-      : { ...tool, namespace }
+    index > 0 || saysNothing ? { ...tool, namespace } : { ...tool, namespace, namespaceExtra: said }
   );
 }
 

@@ -11,6 +11,11 @@ export type ToolEncoding =
   & Pick<Encoding, "request" | "losses" | "faults" | "names" | "isOwn">
   & Partial<Pick<Encoding, "target">>;
 
+/** The request's own list: what items of the conversation offer stands in those, and is no part of it. */
+export function listedTools({ tools }: Pick<NeutralRequest, "tools">): Tool[] {
+  return tools.filter(({ item, isFound }) => item === undefined && isFound !== true);
+}
+
 /** Definitions in order; tools of one namespace stand together where its first one stood. */
 export function encodeTools(encoding: ToolEncoding, tools: readonly Tool[]): JsonObject[] {
   const list: JsonObject[] = [];
@@ -34,7 +39,8 @@ export function encodeTools(encoding: ToolEncoding, tools: readonly Tool[]): Jso
 }
 
 function encodeNamespace(name: string, first: Tool, tools: JsonObject[]): JsonObject {
-  return { type: "namespace", name, description: name, ...ownFields(first.namespaceExtra?.extra), tools };
+  const { description = name, extra } = first.namespaceExtra ?? {};
+  return { type: "namespace", name, description, ...ownFields(extra), tools };
 }
 
 function encodeTool(encoding: ToolEncoding, tool: Tool): JsonObject | undefined {

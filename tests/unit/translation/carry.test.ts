@@ -60,6 +60,18 @@ describe("ReasoningMemory", () => {
     assert.deepEqual(restored(memo, turn(...echoed)), parts);
   });
 
+  test("words without their signature give way to what is remembered, if they say the same (AI SDK)", () => {
+    const memo = memory();
+    memo.remember("s", [thinking("why ", signature("sig")), thinking("not", signature("sig2")), call("a", "f")]);
+    assert.deepEqual(restored(memo, turn(thinking("why\n\nnot"), call("a", "f"))), [
+      thinking("why ", signature("sig")),
+      thinking("not", signature("sig2")),
+      call("a", "f"),
+    ]);
+    const edited = turn(thinking("why ever not"), call("a", "f"));
+    assert.deepEqual(restored(memo, edited), [thinking("why ever not"), call("a", "f")]);
+  });
+
   test("a message that has its reasoning, or no calls, is left alone", () => {
     const memo = memory();
     memo.remember("s", [THOUGHT, call("a", "f")]);

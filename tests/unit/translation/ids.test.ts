@@ -22,10 +22,11 @@ describe("ids", () => {
     assert.notEqual(randomId("call_"), randomId("call_"));
   });
 
-  test("an answer keeps an id of the client's own format, others are derived, none is made", () => {
-    assert.equal(answerId("msg_", "msg_01Abc"), "msg_01Abc");
-    assert.equal(answerId("msg_", "chatcmpl-1"), derivedId("msg_", "chatcmpl-1"));
-    assert.notEqual(answerId("msg_", ""), answerId("msg_", ""));
+  test("an answer keeps an id of the client's own format; any other is of its request, whatever the upstream calls it", () => {
+    assert.equal(answerId("msg_", "msg_01Abc", "req_1"), "msg_01Abc");
+    assert.equal(answerId("msg_", "chatcmpl-1", "req_1"), derivedId("msg_", "req_1"));
+    assert.equal(answerId("msg_", "", "req_1"), derivedId("msg_", "req_1"));
+    assert.notEqual(answerId("msg_", "chatcmpl-1", "req_1"), answerId("msg_", "chatcmpl-1", "req_2"));
   });
 
   test("call_ids_made_legal: a call and its result get the same id without any state", () => {

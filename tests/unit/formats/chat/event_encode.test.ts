@@ -72,12 +72,13 @@ test("text, frame by frame, in the vendor's order of members", () => {
   );
 });
 
-test("the upstream's id stays if it is one of ours, and two answers without one differ", () => {
-  const id = (upstream: string) =>
-    (frames(stream([{ ...start, id: upstream }, finish("stop"), end]))[0] as JsonObject)["id"];
-  assert.equal(id("chatcmpl-abc"), "chatcmpl-abc");
-  assert.equal(id("msg_1"), id("msg_1"));
-  assert.notEqual(id(""), id(""));
+test("the upstream's id stays if it is one of ours, and two answers with any other differ", () => {
+  const id = (upstream: string, requestId: string) =>
+    (frames(written([{ ...start, id: upstream }, finish("stop"), end], answer({ requestId })))[0] as JsonObject)["id"];
+  assert.equal(id("chatcmpl-abc", "req_1"), "chatcmpl-abc");
+  assert.equal(id("msg_1", "req_1"), id("msg_1", "req_1"));
+  assert.notEqual(id("msg_1", "req_1"), id("msg_1", "req_2"));
+  assert.notEqual(id("", "req_1"), id("", "req_2"));
 });
 
 describe("usage", () => {

@@ -4,6 +4,7 @@ import type { JsonObject } from "../../../../lib/base/fields.ts";
 import { Losses } from "../../../../lib/format.ts";
 import { messages } from "../../../../lib/formats/messages/mod.ts";
 import type { NeutralResponse, Part, Stop, Usage } from "../../../../lib/neutral.ts";
+import { sealEnvelope } from "../../../../lib/translation/envelope.ts";
 import { answer, call, failureOf, meaning, ok, signature, target, text, thought } from "./support.ts";
 
 const USAGE: Usage = {
@@ -176,7 +177,8 @@ describe("messages response encode", () => {
     assert.deepEqual(encoded([text(""), thought(""), thought("", signature("s"))])["content"], [
       { type: "thinking", thinking: "", signature: "s" },
     ]);
-    assert.deepEqual(encoded([thought("Hm")])["content"], [{ type: "thinking", thinking: "Hm", signature: "" }]);
+    const unsigned = { type: "thinking", thinking: "Hm", signature: sealEnvelope([]) };
+    assert.deepEqual(encoded([thought("Hm")])["content"], [unsigned]);
   });
 
   test("arguments that are no object, and that broke off", () => {

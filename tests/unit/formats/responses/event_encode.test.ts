@@ -5,6 +5,7 @@ import type { JsonObject } from "../../../../lib/base/fields.ts";
 import { responses } from "../../../../lib/formats/responses/mod.ts";
 import type { NeutralEvent, NeutralResponse, Part, Usage } from "../../../../lib/neutral.ts";
 import { openEnvelope } from "../../../../lib/translation/envelope.ts";
+import { sealWords } from "../../../../lib/translation/sealed_words.ts";
 import { replay } from "../../../../lib/translation/whole.ts";
 import { checkResponsesStream } from "../../../support/grammar_responses.ts";
 import { anyResponse, args, begin, beginText, call, done, END, finish, START, text } from "../../../support/neutral.ts";
@@ -167,9 +168,8 @@ describe("responses stream encoder", () => {
     assert.deepEqual(summary?.["summary"], [{ type: "summary_text", text: "a" }]);
     assert.equal(summary?.["encrypted_content"], "enc");
     assert.deepEqual(full?.["content"], [{ type: "reasoning_text", text: "b" }]);
-    assert.deepEqual(openEnvelope(String(full?.["encrypted_content"])), [
-      { issuer: "anthropic", kind: "signature", value: "sig" },
-    ]);
+    const opaque = [{ issuer: "anthropic", kind: "signature" as const, value: "sig" }];
+    assert.deepEqual(openEnvelope(String(full?.["encrypted_content"])), sealWords("b", opaque));
     const announced = find(out, "response.output_item.added")["item"] as JsonObject;
     assert.equal(announced["encrypted_content"], null);
   });

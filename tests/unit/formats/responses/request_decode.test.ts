@@ -218,8 +218,7 @@ describe("responses decodeRequest: tools", () => {
       ],
     );
     assert.deepEqual(request.tools[0]?.extra, { format: "responses", fields: { output_schema: {} } });
-    const description = { format: "responses", fields: { description: "N" } };
-    assert.deepEqual(request.tools[2]?.namespaceExtra, { path: "tools[2]", extra: description });
+    assert.deepEqual(request.tools[2]?.namespaceExtra, { path: "tools[2]", description: "N" });
     assert.deepEqual(request.tools[4]?.webSearch, { contextSize: "low", location: { city: "Oslo" } });
   });
 

@@ -4,6 +4,7 @@ import type { JsonObject } from "../../../../lib/base/fields.ts";
 import { responses } from "../../../../lib/formats/responses/mod.ts";
 import type { Part } from "../../../../lib/neutral.ts";
 import { openEnvelope } from "../../../../lib/translation/envelope.ts";
+import { sealWords } from "../../../../lib/translation/sealed_words.ts";
 import { answerTo, decodeAnswer, encodeAnswer, itemsOf, target, withoutIds } from "./support.ts";
 
 function failureOf(body: JsonObject) {
@@ -249,11 +250,11 @@ describe("responses encodeResponse", () => {
     const opaque = [{ issuer: "anthropic", kind: "signature" as const, value: "sig" }];
     const foreign = encrypted({ kind: "reasoning", text: "hm", form: "full", opaque });
     assert.deepEqual([foreign["summary"], foreign["content"]], [[], [{ type: "reasoning_text", text: "hm" }]]);
-    assert.deepEqual(openEnvelope(String(foreign["encrypted_content"])), opaque);
+    assert.deepEqual(openEnvelope(String(foreign["encrypted_content"])), sealWords("hm", opaque));
     const redacted = encrypted({ kind: "reasoning", text: "", form: "redacted", opaque });
     assert.deepEqual([redacted["summary"], redacted["content"]], [[], undefined]);
     const unsigned = encrypted({ kind: "reasoning", text: "hm", form: "full" });
-    assert.deepEqual(openEnvelope(String(unsigned["encrypted_content"])), []);
+    assert.deepEqual(openEnvelope(String(unsigned["encrypted_content"])), sealWords("hm", []));
     assert.deepEqual(itemsOf(encodeAnswer([{ kind: "reasoning", text: "", form: "full" }]).body), []);
   });
 

@@ -47,6 +47,15 @@ export interface Timeouts {
   keepaliveMs: number;
 }
 
+/** Where responses and conversations are kept, and for how long. */
+export interface StateSettings {
+  /** A file, or `:memory:`. */
+  path: string;
+  /** Since something was last used. */
+  ttlMs: number;
+  maxBytes: number;
+}
+
 export interface Config {
   file: string;
   host: string;
@@ -58,6 +67,7 @@ export interface Config {
   exposeUpstreamAuth: boolean;
   maxBodyBytes: number;
   timeouts: Timeouts;
+  state: StateSettings;
   logLevel: LogLevel;
 }
 
@@ -97,6 +107,14 @@ const TimeoutsSchema = z.strictObject({
   keepalive_ms: milliseconds(15_000).describe("How often a silent stream to a client is kept alive"),
 });
 
+const DEFAULT_TTL_HOURS = 720;
+
+const StateSchema = z.strictObject({
+  path: z.string().min(1).default("trivium.db").describe("An SQLite file, or :memory:"),
+  ttl_hours: z.number().positive().max(100_000).default(DEFAULT_TTL_HOURS).describe("Since something was last used"),
+  max_mb: z.number().positive().max(1_048_576).default(1024).describe("Least recently used goes first, in MiB"),
+});
+
 /** The shape of the file. `docs/config.schema.json` is made from it. */
 export const ConfigSchema = z.strictObject({
   listen: z.string().default("127.0.0.1:12000").describe("host:port"),
@@ -108,6 +126,7 @@ export const ConfigSchema = z.strictObject({
   expose_upstream_auth: z.boolean().default(false).describe("An upstream's 401 reaches clients as 401, not 502"),
   max_body_mb: z.number().positive().max(1024).default(32).describe("The largest request body, in MiB"),
   timeouts: TimeoutsSchema.prefault({}),
+  state: StateSchema.optional().describe("Where responses and conversations are kept; absent: in memory, 64 MiB"),
   log: z.enum(LOG_LEVELS).default("info").describe("info has a line per request"),
 });
 
@@ -238,14 +257,23 @@ function build(
     modelsOnly: raw.models_only,
     reportUpstreamModel: raw.report_upstream_model,
     exposeUpstreamAuth: raw.expose_upstream_auth,
-    maxBodyBytes: Math.floor(raw.max_body_mb * 1024 * 1024),
+    maxBodyBytes: Math.floor(raw.max_body_mb * MEBIBYTE),
     timeouts: {
       firstByteMs: raw.timeouts.first_byte_ms,
       idleMs: raw.timeouts.idle_ms,
       keepaliveMs: raw.timeouts.keepalive_ms,
     },
+    state: buildState(raw.state),
     logLevel: raw.log,
   };
+}
+
+const MEBIBYTE = 1024 * 1024;
+const IN_MEMORY = { path: ":memory:", ttl_hours: DEFAULT_TTL_HOURS, max_mb: 64 };
+
+function buildState(raw: RawConfig["state"]): StateSettings {
+  const { path, ttl_hours: hours, max_mb: megabytes } = raw ?? IN_MEMORY;
+  return { path, ttlMs: hours * 3_600_000, maxBytes: Math.floor(megabytes * MEBIBYTE) };
 }
 
 /** `host:port`, `[v6]:port` or a port alone (loopback then). */
@@ -411,6 +439,7 @@ function knownKeys(path: Path): string[] {
   if (path[0] === "providers" && path.length === 2) return Object.keys(ProviderSchema.shape);
   if (path[0] === "models") return Object.keys(ModelSchema.shape);
   if (path[0] === "timeouts") return Object.keys(TimeoutsSchema.shape);
+  if (path[0] === "state") return Object.keys(StateSchema.shape);
   return [];
 }
 

@@ -13,6 +13,8 @@ import { FORMATS } from "./formats/mod.ts";
 import type { Metrics } from "./metrics.ts";
 import type { Call } from "./plan.ts";
 import type { Outcome } from "./reply.ts";
+import type { Jobs } from "./state/jobs.ts";
+import type { ResponseStore, StateStore } from "./state/store.ts";
 import type { ReasoningMemory } from "./translation/carry.ts";
 
 /** What lives as long as the gateway, and all requests share. */
@@ -21,6 +23,10 @@ export interface Services {
   readonly metrics: Metrics;
   readonly log: Log | undefined;
   readonly memory: ReasoningMemory;
+  /** What is kept of responses and conversations. */
+  readonly state: StateStore;
+  /** Responses that are being made in the background. */
+  readonly jobs: Jobs;
   /** Unix milliseconds of the gateway's making. */
   readonly since: number;
 }
@@ -38,6 +44,8 @@ export interface Exchange {
   since: number;
   /** An answer to be taken in instead of sending anything. */
   upstream?: Response;
+  /** What a connection of many turns remembers, for `store: false` too: looked into first, and put into. */
+  session?: ResponseStore;
 }
 
 /** What the log and the counters say of an answer once it is over. */

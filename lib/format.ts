@@ -54,7 +54,11 @@ export class Losses {
   readonly list: Loss[] = [];
   readonly #paths = new Set<string>();
 
-  add(path: string, reason: string): void {
+  /** `named`: a path as the client knows it, where its body was added to. */
+  constructor(readonly named: (path: string) => string = (path) => path) {}
+
+  add(found: string, reason: string): void {
+    const path = this.named(found);
     if (this.#paths.has(path)) return;
     this.#paths.add(path);
     this.list.push({ path, reason });
@@ -82,6 +86,24 @@ export interface EncodedRequest {
   headers: Record<string, string>;
 }
 
+/** What a client is told of a response in place of what its maker says: the state that the gateway itself keeps. */
+export interface Teller {
+  /** A response object as it goes out, called for each; the same object where nothing is changed. */
+  tell(response: JsonObject): JsonObject;
+  /** There is no more to change or to see. */
+  readonly isDone: boolean;
+}
+
+/** Looks at an answer whose bytes pass. */
+export interface Tap {
+  /** The bytes to hand on in place of these: whole events, maybe none. */
+  push(bytes: Uint8Array): Uint8Array;
+  /** What is still held. */
+  end(): Uint8Array;
+  /** The same of an answer that doesn't stream. */
+  whole(bytes: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer>;
+}
+
 /** What an encoder of answers needs to know of the call. */
 export interface Answer {
   /** The gateway's id of this request: `req_…`. */
@@ -96,6 +118,8 @@ export interface Answer {
   estimatedInputTokens: number;
   /** Losses that are found only while answering. */
   losses: Losses;
+  /** For formats whose answers tell of state. */
+  teller?: Teller;
 }
 
 /** Upstream bytes, framed, to neutral events. `end` is called once, when the body has ended without a fault. */
@@ -162,6 +186,8 @@ export interface Format {
   isErrorBody(body: JsonObject): boolean;
   /** The error as an event, for a stream that no encoder of ours writes (pass-through); it ends the stream. */
   errorFrame(failure: Failure, requestId: string): string;
+  /** Where answers tell of state: what lets a teller speak while bytes pass. */
+  openTap?(teller: Teller): Tap;
 
   /**
    * Same-format requests pass as bytes, but what the gateway itself put into earlier answers (envelopes, TRANSLATION.md

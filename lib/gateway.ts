@@ -5,6 +5,9 @@ import { endpointsAt } from "./endpoints/mod.ts";
 import { type Entry, type Exchange, type Handled, notFound, refuse, type Services, wrongMethod } from "./exchange.ts";
 import { Metrics } from "./metrics.ts";
 import type { Outcome } from "./reply.ts";
+import { Jobs } from "./state/jobs.ts";
+import { SqliteStore } from "./state/sqlite.ts";
+import type { StateStore } from "./state/store.ts";
 import { ReasoningMemory } from "./translation/carry.ts";
 import { randomId } from "./translation/ids.ts";
 
@@ -18,10 +21,15 @@ export interface Gateway {
   readonly inFlight: number;
   /** Resolves once no answer is being written any more. */
   idle(): Promise<void>;
+  /** Lets go of what is kept; nothing more is kept afterwards. */
+  close(): void;
 }
 
 export interface GatewayOptions {
   log?: Log;
+  /** Where responses and conversations are kept; the config's SQLite unless it is given. */
+  state?: StateStore;
+  jobs?: Jobs;
 }
 
 export function createGateway(config: Config, options: GatewayOptions = {}): Gateway {
@@ -34,10 +42,19 @@ class TriviumGateway implements Gateway {
   #inFlight = 0;
   #onIdle: (() => void)[] = [];
 
-  constructor(config: Config, { log }: GatewayOptions) {
+  constructor(config: Config, { log, state: given, jobs = new Jobs() }: GatewayOptions) {
     const { metrics } = this;
-    this.#services = { config, metrics, log, memory: new ReasoningMemory(Date.now), since: Date.now() };
+    const state = given ?? openState(config, metrics, log);
+    this.#services = { config, metrics, log, memory: new ReasoningMemory(Date.now), state, jobs, since: Date.now() };
     metrics.gauge("trivium_in_flight", () => this.#inFlight);
+    metrics.gauge("trivium_background_running", () => jobs.size);
+    metrics.gauge("trivium_stored_responses", () => state.stats().responses);
+    metrics.gauge("trivium_stored_conversations", () => state.stats().conversations);
+    metrics.gauge("trivium_stored_bytes", () => state.stats().bytes);
+  }
+
+  close(): void {
+    this.#services.state.close();
   }
 
   get inFlight(): number {
@@ -152,6 +169,16 @@ class TriviumGateway implements Gateway {
       retry: true,
     }).response;
   }
+}
+
+/** A store that fails is told of, and never in an answer's way. */
+function openState({ state }: Config, metrics: Metrics, log: Log | undefined): StateStore {
+  return new SqliteStore(state, {
+    onTrouble: (what, error) => {
+      metrics.add("trivium_state_errors_total");
+      log?.warn("state", { what, path: state.path, error: String((error as Error)?.message ?? error) });
+    },
+  });
 }
 
 /** Losses that a log line names. */

@@ -8,9 +8,9 @@ import type { JsonObject } from "./base/fields.ts";
 import { parseJson, replaceAt, type Span } from "./base/json.ts";
 import { capabilitiesOf, translatedFormat } from "./capabilities.ts";
 import type { Config } from "./config.ts";
-import { type EncodedRequest, type Format, Losses, type Target } from "./format.ts";
+import { type EncodedRequest, type Format, Losses, type Target, type Teller } from "./format.ts";
 import { FORMATS } from "./formats/mod.ts";
-import type { NeutralRequest } from "./neutral.ts";
+import type { Loss, NeutralRequest } from "./neutral.ts";
 import type { Route } from "./router.ts";
 import type { ReasoningMemory } from "./translation/carry.ts";
 import { accountHeaders } from "./translation/headers.ts";
@@ -35,6 +35,12 @@ export interface Call {
   scope: string;
   /** Aborted when the client leaves, and when the answer is over. */
   abort: AbortController;
+  /** What the answer is to say of the state that the gateway keeps. */
+  teller?: Teller;
+  /** What of earlier turns had to be left out before the body was made. */
+  lost?: readonly Loss[];
+  /** A path of the body as the client knows it, where earlier turns were put before its own. */
+  named?: (path: string) => string;
 }
 
 /** What is sent, and what its answer needs to be read. */
@@ -54,12 +60,20 @@ export interface Plan {
 export function planCall(call: Call, route: Route): Result<Plan> {
   const format = upstreamFormat(call, route);
   const target = targetOf(route, format);
-  const losses = new Losses();
+  const losses = new Losses(call.named);
+  for (const { path, reason } of call.lost ?? []) losses.add(path, reason);
   const plan = format === call.client
     ? success(passThrough(call, format, target, losses))
-    : translate(call, format, target, losses);
+    : named(call, translate(call, format, target, losses));
   const mayLose = !call.strict && route.onLoss !== "reject";
   return plan.ok && losses.list.length > 0 && !mayLose ? fail(lossFailure(losses)) : plan;
+}
+
+/** A fault's path as the client knows it. */
+function named({ named }: Call, plan: Result<Plan>): Result<Plan> {
+  if (plan.ok || named === undefined || plan.failure.param === undefined) return plan;
+  const { message, param } = plan.failure;
+  return fail({ ...plan.failure, param: named(param), message: message.replaceAll(param, named(param)) });
 }
 
 /**

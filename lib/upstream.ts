@@ -17,7 +17,9 @@ export interface Destination {
 }
 
 export interface Attempt extends Destination {
-  body: Uint8Array<ArrayBuffer> | string;
+  /** POST unless it is said. */
+  method?: "GET" | "POST" | "DELETE";
+  body?: Uint8Array<ArrayBuffer> | string;
   signal: AbortSignal;
   firstByteMs: number;
 }
@@ -42,10 +44,12 @@ export async function send(attempt: Attempt): Promise<Result<Response>> {
 
 function fetchFrom(attempt: Attempt, signal: AbortSignal): Promise<Response> {
   const { url, headers } = addressed(attempt);
+  const { method = "POST", body } = attempt;
+  if (body === undefined) delete headers["content-type"];
   const init = {
-    method: "POST",
+    method,
     headers,
-    body: attempt.body,
+    ...(body === undefined ? {} : { body }),
     redirect: "manual" as const,
     signal,
     // Bun's own limit of five minutes: ours is `firstByteMs`.

@@ -1,6 +1,7 @@
 /** The three roads: a request for a model's answer in any of the formats, and the count of its tokens. */
 import { servedModels } from "../admin.ts";
 import { countTokens } from "../count.ts";
+import { type Result, success } from "../base/failure.ts";
 import { type Entry, type Exchange, type Handled, type Handler, idHeaders, readCall, refuse } from "../exchange.ts";
 import { explain } from "../explain.ts";
 import type { Format } from "../format.ts";
@@ -23,16 +24,28 @@ export function countMessages(exchange: Exchange): Promise<Handled> {
 }
 
 async function ask(exchange: Exchange, client: Format, by: Ask): Promise<Handled> {
-  const { services, request, requestId } = exchange;
+  const asked = await readAsked(exchange, client);
+  if (!asked.ok) return refuse(exchange, asked.failure, client);
+  const { call, route } = asked.value;
+  if (wantsExplanation(exchange)) return explained(exchange, call, route);
+  return handled(call, route, await by(call, route, exchange));
+}
+
+/** What is asked for, and where it goes. */
+export async function readAsked(exchange: Exchange, client: Format): Promise<Result<{ call: Call; route: Route }>> {
   const prepared = await readCall(exchange, client);
-  if (!prepared.ok) return refuse(exchange, prepared.failure, client);
-  const call = prepared.value;
-  const routed = route(services.config, call.model, servedModels(services.config));
-  if (!routed.ok) return refuse(exchange, routed.failure, client);
-  if (request.headers.get("x-trivium-explain") === "1") {
-    return { response: Response.json(explain(call, routed.value), { headers: idHeaders(requestId) }) };
-  }
-  return handled(call, routed.value, await by(call, routed.value, exchange));
+  if (!prepared.ok) return prepared;
+  const { config } = exchange.services;
+  const routed = route(config, prepared.value.model, servedModels(config));
+  return routed.ok ? success({ call: prepared.value, route: routed.value }) : routed;
+}
+
+export function wantsExplanation({ request }: Exchange): boolean {
+  return request.headers.get("x-trivium-explain") === "1";
+}
+
+export function explained({ requestId }: Exchange, call: Call, route: Route): Handled {
+  return { response: Response.json(explain(call, route), { headers: idHeaders(requestId) }) };
 }
 
 /** Only what the log needs of a call is kept: a stream lives long, and its request may be large. */

@@ -27,6 +27,7 @@ const ROOMS = [
   "metrics.ts",
   "upstream.ts",
   "stream.ts",
+  "tapped.ts",
   "plan.ts",
   "explain.ts",
   "reply.ts",

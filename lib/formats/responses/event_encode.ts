@@ -4,7 +4,7 @@
  */
 import type { Failure } from "../../base/failure.ts";
 import { commentFrame } from "../../base/sse.ts";
-import type { Answer, StreamEncoder } from "../../format.ts";
+import type { Answer, StreamEncoder, Teller } from "../../format.ts";
 import type { NeutralEvent, Stop, Usage } from "../../neutral.ts";
 import { answerId } from "../../translation/ids.ts";
 import { errorEvent, responseError } from "./error.ts";
@@ -22,6 +22,7 @@ interface State {
   id: string;
   createdAt: number;
   serviceTier: string | undefined;
+  teller: Teller | undefined;
   usage: Usage | undefined;
   estimatedInputTokens: number;
   stop: Stop;
@@ -38,6 +39,7 @@ function newState(answer: Answer): State {
     id: "",
     createdAt: 0,
     serviceTier: undefined,
+    teller: answer.teller,
     usage: undefined,
     estimatedInputTokens: answer.estimatedInputTokens,
     stop: { reason: "unknown" },
@@ -110,7 +112,7 @@ function lifecycle(state: State, type: string, outcome: Outcome): string {
     { id, createdAt, model, outcome, output: outputSoFar(frames), usage, serviceTier },
     echo,
   );
-  return frame(frames, type, { response });
+  return frame(frames, type, { response: state.teller?.tell(response) ?? response });
 }
 
 /** Why it stopped tells whether the last item is whole. */

@@ -10,6 +10,7 @@ import { decodeRequest } from "./request_decode.ts";
 import { encodeRequest } from "./request_encode.ts";
 import { decodeResponse, encodeResponse } from "./response.ts";
 import { stripEnvelopes } from "./strip.ts";
+import { openTap } from "./tap.ts";
 import { FORMAT } from "./wire.ts";
 
 export const responses: Format = {
@@ -41,5 +42,6 @@ export const responses: Format = {
   encodeError: encodeOpenaiError,
   isErrorBody: isOpenaiErrorBody,
   errorFrame: (failure) => errorEvent(failure, 0),
+  openTap,
   stripEnvelopes,
 };

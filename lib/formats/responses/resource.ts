@@ -14,7 +14,7 @@ export type Echo = Readonly<JsonObject>;
 
 /** How an answer stands or ended. */
 export interface Outcome {
-  status: "in_progress" | "completed" | "incomplete" | "failed";
+  status: "queued" | "in_progress" | "completed" | "incomplete" | "failed";
   incompleteReason?: "max_output_tokens" | "content_filter";
   error?: { code: string; message: string };
 }
@@ -45,7 +45,7 @@ export function responseObject(state: ResponseState, echo: Echo): JsonObject {
     output: state.output,
     ...echo,
     service_tier: encodeTier(state.serviceTier),
-    // Nothing of a translated answer is kept for later.
+    // Who keeps it says so (`Answer.teller`).
     store: false,
     usage: state.usage === undefined ? null : encodeUsage(state.usage),
   };

@@ -131,7 +131,8 @@ export function encodeResponse(response: NeutralResponse, answer: Answer): JsonO
     usage: response.usage ?? uncounted(answer.estimatedInputTokens),
     serviceTier: response.serviceTier,
   };
-  return responseObject(state, echoOf(answer.request));
+  const whole = responseObject(state, echoOf(answer.request));
+  return answer.teller?.tell(whole) ?? whole;
 }
 
 interface OutputState {

@@ -1,0 +1,99 @@
+/** `POST /responses`: what came before is put in, the answer is kept, on whatever upstream. */
+import { fail, invalid, type Result, success } from "../../base/failure.ts";
+import { type Exchange, type Handled, refuse } from "../../exchange.ts";
+import { FORMATS } from "../../formats/mod.ts";
+import { type Call, upstreamFormat } from "../../plan.ts";
+import { relay } from "../../relay.ts";
+import type { Route } from "../../router.ts";
+import { explained, handled, readAsked, wantsExplanation } from "../inference.ts";
+import { startInBackground } from "./background.ts";
+import { expanded, type History, historyOf, ownItems, type Place } from "./history.ts";
+import { evict, OwnTurn, PassedTurn, type TurnContext } from "./turn.ts";
+import { type Wishes, wishesOf, withMembers } from "./wishes.ts";
+
+const FORMAT = FORMATS.responses;
+
+/** A call that is ready to go, and what becomes of its answer. */
+interface Prepared {
+  call: Call;
+  context: TurnContext;
+  /** The turn, where its answer is made here. */
+  own?: OwnTurn;
+}
+
+export async function answerResponses(exchange: Exchange): Promise<Handled> {
+  const asked = await readAsked(exchange, FORMAT);
+  if (!asked.ok) return refuse(exchange, asked.failure, FORMAT);
+  const { call, route } = asked.value;
+  const wishes = wishesOf(call);
+  const drop = (): void => evict(exchange.session, call.scope, wishes.previousId);
+  const prepared = await prepare(exchange, call, route, wishes);
+  if (!prepared.ok) {
+    drop();
+    return refuse(exchange, prepared.failure, FORMAT);
+  }
+  const { call: ready, own, context } = prepared.value;
+  if (wantsExplanation(exchange)) return explained(exchange, ready, route);
+  if (own !== undefined && wishes.background) {
+    return await startInBackground(exchange, { call: ready, own, context }, route);
+  }
+  const relayed = await relay(ready, route, exchange.upstream);
+  if (exchange.session !== undefined) void relayed.done.then(({ failure }) => failure === undefined || drop());
+  return handled(ready, route, relayed);
+}
+
+async function prepare(exchange: Exchange, call: Call, route: Route, wishes: Wishes): Promise<Result<Prepared>> {
+  const isNative = upstreamFormat(call, route) === FORMAT;
+  if (wishes.background && !wishes.store && !isNative) {
+    return fail(invalid("A background response must be stored: leave store out, or set it to true", "store"));
+  }
+  const place: Place = { exchange, call, provider: route.provider.name, isNative };
+  const history = await historyOf(place, wishes);
+  if (!history.ok) return history;
+  const own = ownItems(place);
+  const bodied = history.value.isLocal || own.isResolved ? expanded(place, history.value, own) : call;
+  const limit = MOST_OF_HISTORY * call.config.maxBodyBytes;
+  if (bodied.bytes.length > limit) return fail(tooLong(limit));
+  const context: TurnContext = {
+    state: exchange.services.state,
+    session: exchange.session,
+    scope: call.scope,
+    wishes,
+    input: own.items,
+    inConversation: history.value.inConversation,
+  };
+  return success(isNative ? passed(bodied, route, context, history.value) : translated(bodied, context));
+}
+
+/** A conversation may grow larger than one request, but not without end. */
+const MOST_OF_HISTORY = 4;
+
+function tooLong(limit: number) {
+  return {
+    kind: "too_large" as const,
+    source: "client" as const,
+    message:
+      `With its earlier turns the request is larger than ${limit} bytes; the gateway's max_body_mb sets this limit`,
+    retry: false,
+  };
+}
+
+function passed(call: Call, route: Route, context: TurnContext, { isLocal }: History): Prepared {
+  const { wishes, session, inConversation } = context;
+  const isSeen = wishes.store || session !== undefined || isLocal || inConversation;
+  if (!isSeen) return { call, context };
+  const target = { provider: route.provider.name, model: call.model };
+  return { call: { ...call, teller: new PassedTurn(context, isLocal, target) }, context };
+}
+
+/** What is ours to do is not asked of the upstream. */
+function translated(call: Call, context: TurnContext): Prepared {
+  const { wishes, session } = context;
+  const own = new OwnTurn(context);
+  const ours = ["previous_response_id", "conversation", "background", ...(wishes.store ? ["store"] : [])];
+  const values = new Map(ours.filter((name) => call.members.has(name)).map((name) => [name, "null"]));
+  const ready = withMembers(call, values);
+  const isTold = wishes.store || session !== undefined || wishes.previousId !== undefined ||
+    wishes.conversationId !== undefined;
+  return { call: isTold ? { ...ready, teller: own } : ready, context, own };
+}

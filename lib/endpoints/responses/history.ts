@@ -1,6 +1,6 @@
 /** What came before a turn: earlier responses, a conversation, items referred to, put into the request where needed. */
 import { fail, invalid, type Result, success } from "../../base/failure.ts";
-import { isObject, type JsonObject } from "../../base/fields.ts";
+import type { JsonObject } from "../../base/fields.ts";
 import type { Exchange } from "../../exchange.ts";
 import type { Loss } from "../../neutral.ts";
 import type { Call } from "../../plan.ts";
@@ -116,7 +116,9 @@ export function ownItems({ exchange, call }: Place): OwnItems {
 export function expanded(place: Place, history: History, own: OwnItems): Call {
   const { call, isNative } = place;
   const lost: Loss[] = [];
-  const earlier = isNative ? history.items.flatMap((item) => forNative(item, lost)) : history.items;
+  const earlier = isNative
+    ? history.items.flatMap((item, index) => forNative(item, `earlier_input[${index}]`, lost))
+    : history.items;
   const input = own.isResolved ? JSON.stringify(own.items()).slice(1, -1) : ownText(call);
   const texts = [...earlier.map((item) => JSON.stringify(item)), ...(input === "" ? [] : [input])];
   const values = new Map([["input", `[${texts.join(",")}]`]]);
@@ -163,13 +165,13 @@ const IDS_ARE_FREE = /^(?:message|(?:function|custom_tool)_call(?:_output)?)$/;
  * An item as another maker's upstream takes it: ids that it didn't make mean nothing to it, and thinking without its
  * encrypted content it would look up by its id, in vain.
  */
-function forNative(item: JsonObject, lost: Loss[]): JsonObject[] {
+function forNative(item: JsonObject, path: string, lost: Loss[]): JsonObject[] {
   const type = typeof item["type"] === "string" ? item["type"] : "message";
   if (type === "reasoning" && typeof item["encrypted_content"] !== "string") {
-    lost.push({ path: "previous_response_id", reason: "thinking that only its own upstream can look up" });
+    lost.push({ path, reason: "thinking that only its own upstream can look up" });
     return [];
   }
-  if (!IDS_ARE_FREE.test(type) || !isObject(item)) return [item];
+  if (!IDS_ARE_FREE.test(type)) return [item];
   const { id: _, ...rest } = item;
   return [rest];
 }

@@ -1,6 +1,7 @@
 /** `POST /responses`: what came before is put in, the answer is kept, on whatever upstream. */
 import { fail, invalid, type Result, success } from "../../base/failure.ts";
 import { type Exchange, type Handled, refuse } from "../../exchange.ts";
+import type { Format } from "../../format.ts";
 import { FORMATS } from "../../formats/mod.ts";
 import { type Call, upstreamFormat } from "../../plan.ts";
 import { relay } from "../../relay.ts";
@@ -43,7 +44,8 @@ export async function answerResponses(exchange: Exchange): Promise<Handled> {
 }
 
 async function prepare(exchange: Exchange, call: Call, route: Route, wishes: Wishes): Promise<Result<Prepared>> {
-  const isNative = upstreamFormat(call, route) === FORMAT;
+  const upstream = upstreamFormat(call, route);
+  const isNative = upstream === FORMAT;
   if (wishes.background && !wishes.store && !isNative) {
     return fail(invalid("A background response must be stored: leave store out, or set it to true", "store"));
   }
@@ -62,7 +64,7 @@ async function prepare(exchange: Exchange, call: Call, route: Route, wishes: Wis
     input: own.items,
     inConversation: history.value.inConversation,
   };
-  return success(isNative ? passed(bodied, route, context, history.value) : translated(bodied, context));
+  return success(isNative ? passed(bodied, route, context, history.value) : translated(bodied, context, upstream));
 }
 
 /** A conversation may grow larger than one request, but not without end. */
@@ -86,14 +88,26 @@ function passed(call: Call, route: Route, context: TurnContext, { isLocal }: His
   return { call: { ...call, teller: new PassedTurn(context, isLocal, target) }, context };
 }
 
-/** What is ours to do is not asked of the upstream. */
-function translated(call: Call, context: TurnContext): Prepared {
+/**
+ * What is ours to do is not asked of the upstream. A wish to store goes on to Chat Completions, which has one of its own
+ * and takes metadata only with it.
+ */
+function translated(call: Call, context: TurnContext, upstream: Format): Prepared {
   const { wishes, session } = context;
   const own = new OwnTurn(context);
-  const ours = ["previous_response_id", "conversation", "background", ...(wishes.store ? ["store"] : [])];
+  const ours = [
+    "previous_response_id",
+    "conversation",
+    "background",
+    ...(isStoredTwice(upstream) || !wishes.store ? [] : ["store"]),
+  ];
   const values = new Map(ours.filter((name) => call.members.has(name)).map((name) => [name, "null"]));
   const ready = withMembers(call, values);
   const isTold = wishes.store || session !== undefined || wishes.previousId !== undefined ||
     wishes.conversationId !== undefined;
   return { call: isTold ? { ...ready, teller: own } : ready, context, own };
+}
+
+function isStoredTwice(upstream: Format): boolean {
+  return upstream === FORMATS.chat;
 }

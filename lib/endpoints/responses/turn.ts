@@ -79,11 +79,14 @@ export class PassedTurn implements Teller {
       this.#context = undefined;
       return response;
     }
-    const told: JsonObject = { ...response, ...(this.isLocal ? echoOf(wishes) : {}) };
-    if (isOurs) told["store"] = wishes.store;
-    if (!isOver(told)) return told;
+    const whole: JsonObject = { ...response, ...(this.isLocal ? echoOf(wishes) : {}) };
+    if (isOurs) whole["store"] = wishes.store;
+    // An upstream's own words pass as they are wherever they are true of what it was asked.
+    const told = this.isLocal ? whole : response;
+    if (!isOver(whole)) return told;
     this.#context = undefined;
-    return keep(context, told, isOurs);
+    const kept = keep(context, whole, isOurs);
+    return this.isLocal ? kept : response;
   }
 
   /** Whether its upstream keeps the response; where it does, that is noted. */

@@ -41,8 +41,11 @@ class ResponseTap implements Tap {
     return this.#told(all.subarray(0, all.length - rest.length));
   }
 
+  /** The last event may lack its blank line. */
   end(): Uint8Array {
-    return this.#told(this.#take());
+    const bytes = this.#take();
+    const end = endOfEvents(bytes);
+    return joinBytes([this.#told(bytes.subarray(0, end)), this.#event(bytes.subarray(end))]);
   }
 
   #take(): Uint8Array {
@@ -74,7 +77,8 @@ class ResponseTap implements Tap {
   #event(bytes: Uint8Array): Uint8Array {
     const head = new TextDecoder().decode(bytes.subarray(0, TYPE_WITHIN));
     if (this.#teller.isDone || !LIFECYCLE.test(head)) return bytes;
-    const [event] = new SseReader(MAX_EVENT_BYTES * 2).feed(bytes);
+    const reader = new SseReader(MAX_EVENT_BYTES * 2);
+    const [event] = [...reader.feed(bytes), ...reader.end()];
     const value = event === undefined ? undefined : parse(event.data);
     if (event === undefined || value === undefined || !isObject(value["response"])) return bytes;
     const told = this.#teller.tell(value["response"]);

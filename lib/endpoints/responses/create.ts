@@ -68,7 +68,7 @@ async function prepare(exchange: Exchange, call: Call, route: Route, wishes: Wis
 }
 
 /** A conversation may grow larger than one request, but not without end. */
-const MOST_OF_HISTORY = 4;
+const MOST_OF_HISTORY = 2;
 
 function tooLong(limit: number) {
   return {

@@ -176,9 +176,15 @@ function openState({ state }: Config, metrics: Metrics, log: Log | undefined): S
   return new SqliteStore(state, {
     onTrouble: (what, error) => {
       metrics.add("trivium_state_errors_total");
-      log?.warn("state", { what, path: state.path, error: String((error as Error)?.message ?? error) });
+      log?.warn("state", { what, path: state.path, error: reasonOf(error) });
     },
   });
+}
+
+/** What the database says of itself; other errors may quote what is kept. */
+function reasonOf(error: unknown): string {
+  const { code, name, message } = (error ?? {}) as { code?: string; name?: string; message?: string };
+  return name === "SyntaxError" || message === undefined ? `${name ?? code}` : message;
 }
 
 /** Losses that a log line names. */

@@ -226,6 +226,17 @@ describe("losses and faults after earlier turns", () => {
   });
 });
 
+test("members of a wrong type are told, not taken for their absence", async () => {
+  for (
+    const wrong of [{ store: "yes" }, { previous_response_id: 3 }, { background: "no" }, { conversation: { id: 3 } }]
+  ) {
+    const body = JSON.stringify({ model: MODEL.chat, input: "Hi", ...wrong });
+    const response = await post(stage.gateway.url, "responses", body);
+    const { error } = asObject(await response.json());
+    assert.deepEqual([response.status, asObject(error)["param"]], [400, Object.keys(wrong)[0]]);
+  }
+});
+
 test("explain shows the request with its earlier turns, and keeps nothing", async () => {
   const model = MODEL.messages;
   answers(stage, "messages", "whole", text("First."));

@@ -4,8 +4,11 @@ import assert from "node:assert/strict";
 import { chmodSync, mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { parseConfig } from "../../lib/config.ts";
+import { createGateway } from "../../lib/gateway.ts";
 import { SqliteStore } from "../../lib/state/sqlite.ts";
-import { MODEL, MODES, type Stage, startStage } from "../support/pairs.ts";
+import { bodyOf, MODEL, MODES, type Stage, startStage } from "../support/pairs.ts";
+import { said } from "../support/said.ts";
 import { answers, create, memberOf, openAi, refused, text, toldTexts } from "../support/state.ts";
 
 async function inFolder(act: (folder: string) => Promise<void>): Promise<void> {
@@ -89,6 +92,19 @@ describe("a file", () => {
         });
       }));
   }
+});
+
+test("an answer that is only shown (explain --answer) is not kept", async () => {
+  const parsed = parseConfig("providers:\n  c: { base_url: 'http://127.0.0.1:9/v1', formats: [chat] }\n", "t.yaml", {});
+  assert.ok(parsed.ok);
+  const gateway = createGateway(parsed.value);
+  const body = JSON.stringify({ model: "c/m", input: "Hi", background: true });
+  const request = new Request("http://localhost/v1/responses", { method: "POST", body });
+  const answer = await gateway.handleWith(request, Response.json(bodyOf("chat", said())));
+  const { id, status, output } = await answer.json();
+  assert.deepEqual([status, output.length], ["completed", 1]);
+  assert.equal((await gateway.handle(new Request(`http://localhost/v1/responses/${id}`))).status, 404);
+  gateway.close();
 });
 
 test("what is larger than its share is not kept, and says so", () =>

@@ -35,7 +35,7 @@ export async function answerResponses(exchange: Exchange): Promise<Handled> {
   }
   const { call: ready, own, context } = prepared.value;
   if (wantsExplanation(exchange)) return explained(exchange, ready, route);
-  if (own !== undefined && wishes.background) {
+  if (own !== undefined && wishes.background && !context.isTrial) {
     return await startInBackground(exchange, { call: ready, own, context }, route);
   }
   const relayed = await relay(ready, route, exchange.upstream);
@@ -63,6 +63,7 @@ async function prepare(exchange: Exchange, call: Call, route: Route, wishes: Wis
     wishes,
     input: own.items,
     inConversation: history.value.inConversation,
+    isTrial: exchange.upstream !== undefined,
   };
   return success(isNative ? passed(bodied, route, context, history.value) : translated(bodied, context, upstream));
 }
@@ -95,13 +96,13 @@ function passed(call: Call, route: Route, context: TurnContext, { isLocal }: His
 function translated(call: Call, context: TurnContext, upstream: Format): Prepared {
   const { wishes, session } = context;
   const own = new OwnTurn(context);
-  const ours = [
-    "previous_response_id",
-    "conversation",
-    "background",
-    ...(isStoredTwice(upstream) || !wishes.store ? [] : ["store"]),
+  const ours: readonly (readonly [string, boolean])[] = [
+    ["previous_response_id", wishes.previousId !== undefined],
+    ["conversation", wishes.conversationId !== undefined],
+    ["background", wishes.background],
+    ["store", wishes.store && !isStoredTwice(upstream)],
   ];
-  const values = new Map(ours.filter((name) => call.members.has(name)).map((name) => [name, "null"]));
+  const values = new Map(ours.flatMap(([name, is]) => is && call.members.has(name) ? [[name, "null"] as const] : []));
   const ready = withMembers(call, values);
   const isTold = wishes.store || session !== undefined || wishes.previousId !== undefined ||
     wishes.conversationId !== undefined;

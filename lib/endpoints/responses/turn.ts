@@ -15,6 +15,8 @@ export interface TurnContext {
   input: () => readonly JsonObject[];
   /** The conversation is ours, and grows by this turn. */
   inConversation: boolean;
+  /** It is only shown what would happen: nothing is kept. */
+  isTrial: boolean;
 }
 
 const OVER: ReadonlySet<unknown> = new Set(["completed", "incomplete", "failed", "cancelled"]);
@@ -89,9 +91,10 @@ export class PassedTurn implements Teller {
     return this.isLocal ? kept : response;
   }
 
-  /** Whether its upstream keeps the response; where it does, that is noted. */
-  #begin({ state, scope, wishes, inConversation }: TurnContext, { id, store }: JsonObject): boolean {
-    if (!wishes.store || store === false) return false;
+  /** Whether its upstream keeps the response, which those that do say; then that is noted. */
+  #begin({ state, scope, wishes, inConversation, isTrial }: TurnContext, { id, store }: JsonObject): boolean {
+    if (!wishes.store || store !== true) return false;
+    if (isTrial) return true;
     if (typeof id === "string") state.pin({ id, scope, ...this.target });
     if (wishes.conversationId !== undefined && !inConversation) {
       state.pin({ id: wishes.conversationId, scope, ...this.target });
@@ -109,7 +112,8 @@ function echoOf({ previousId, conversationId }: Wishes): JsonObject {
 
 /** Puts a response that is over where it belongs; gives it as it is to be told. `isOurs`: nobody else keeps it. */
 function keep(context: TurnContext, response: JsonObject, isOurs = true): JsonObject {
-  const { state, session, scope, wishes, input, inConversation } = context;
+  const { state, session, scope, wishes, input, inConversation, isTrial } = context;
+  if (isTrial) return response;
   const hasFailed = FAILED.has(response["status"]);
   if (hasFailed) evict(session, scope, wishes.previousId);
   else if (isOurs) session?.put(storedOf(context, response));

@@ -18,7 +18,7 @@ export function wishesOf(call: Call): Wishes {
   const conversation = member(call, "conversation");
   const conversationId = isObject(conversation) ? conversation["id"] : conversation;
   return {
-    store: member(call, "store") !== false,
+    store: (member(call, "store") ?? true) === true,
     background: member(call, "background") === true,
     ...(typeof previousId === "string" && previousId !== "" ? { previousId } : {}),
     ...(typeof conversationId === "string" && conversationId !== "" ? { conversationId } : {}),

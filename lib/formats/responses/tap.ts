@@ -75,8 +75,7 @@ class ResponseTap implements Tap {
   }
 
   #event(bytes: Uint8Array): Uint8Array {
-    const head = new TextDecoder().decode(bytes.subarray(0, TYPE_WITHIN));
-    if (this.#teller.isDone || !LIFECYCLE.test(head)) return bytes;
+    if (this.#teller.isDone || !LIFECYCLE.test(new TextDecoder().decode(bytes.subarray(0, TYPE_WITHIN)))) return bytes;
     const reader = new SseReader(MAX_EVENT_BYTES * 2);
     const [event] = [...reader.feed(bytes), ...reader.end()];
     const value = event === undefined ? undefined : parse(event.data);

@@ -110,7 +110,7 @@ const TimeoutsSchema = z.strictObject({
 const DEFAULT_TTL_HOURS = 720;
 
 const StateSchema = z.strictObject({
-  path: z.string().min(1).default("trivium.db").describe("An SQLite file, or :memory:"),
+  path: z.string().min(1).default("trivium.db").describe("An SQLite file, from the working directory, or :memory:"),
   ttl_hours: z.number().positive().max(100_000).default(DEFAULT_TTL_HOURS).describe("Since something was last used"),
   max_mb: z.number().positive().max(1_048_576).default(1024).describe("Least recently used goes first, in MiB"),
 });

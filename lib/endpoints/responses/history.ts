@@ -99,7 +99,8 @@ export interface OwnItems {
 }
 
 export function ownItems({ exchange, call }: Place): OwnItems {
-  if (!mayRefer(call)) return { items: () => inputOf(call), isResolved: false };
+  let read: readonly JsonObject[] | undefined;
+  if (!mayRefer(call)) return { items: () => read ??= inputOf(call), isResolved: false };
   const items = inputOf(call);
   let isResolved = false;
   const resolved = items.map((item) => {

@@ -24,6 +24,7 @@ CREATE TABLE IF NOT EXISTS entries (
   used INTEGER NOT NULL, bytes INTEGER NOT NULL, head TEXT NOT NULL, body TEXT NOT NULL, input TEXT NOT NULL,
   frames TEXT NOT NULL, UNIQUE (kind, scope, id)
 ) STRICT;
+CREATE INDEX IF NOT EXISTS entries_id ON entries (id, scope);
 CREATE INDEX IF NOT EXISTS entries_used ON entries (used);
 CREATE INDEX IF NOT EXISTS entries_bytes ON entries (kind, bytes);
 CREATE TABLE IF NOT EXISTS items (
@@ -165,6 +166,14 @@ export class SqliteStore implements StateStore {
       const { output } = parsed(row.body);
       const items = (Array.isArray(output) ? output : []).concat(parseJson(row.input) as unknown[]);
       return items.find((item): item is JsonObject => isObject(item) && item["id"] === id);
+    });
+  }
+
+  isForeign(scope: string, id: string): boolean {
+    return this.#guarded("get", false, () => {
+      const sql = "SELECT count(*) AS known, sum(scope = ?) AS own FROM entries WHERE id = ?";
+      const found = this.#one<{ known: number; own: number | null }>(sql, scope, id);
+      return (found?.known ?? 0) > 0 && (found?.own ?? 0) === 0;
     });
   }
 

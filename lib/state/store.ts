@@ -69,6 +69,9 @@ export interface StateStore extends ResponseStore {
   /** An item of any response or conversation of this caller. */
   item(scope: string, id: string): JsonObject | undefined;
 
+  /** Whether a response or conversation of this id, kept here or pinned, is another caller's. */
+  isForeign(scope: string, id: string): boolean;
+
   pin(pin: Pin): boolean;
   pinned(scope: string, id: string): Pin | undefined;
   unpin(scope: string, id: string): boolean;

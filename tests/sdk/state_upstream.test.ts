@@ -184,6 +184,21 @@ for (const mode of MODES) {
       assert.notEqual(third.id, second.id);
     });
 
+    test("is gone on from by nobody else, though its upstream would not mind", async () => {
+      const made = await create(client(), { model: "a/m", input: "Hi" }, mode);
+      const before = upstreams.a.requests.length;
+      const other = openAi(gateway.url, "another");
+      const next = { model: "a/m", input: "On", previous_response_id: made.id };
+      await refused(create(other, next, mode), 404, "previous_response_not_found");
+      const { id } = await client().conversations.create();
+      await refused(
+        create(other, { model: "a/m", input: "On", conversation: id }, mode),
+        404,
+        "conversation_not_found",
+      );
+      assert.equal(upstreams.a.requests.length, before);
+    });
+
     test("store: false passes untouched, and nothing is noted of it", async () => {
       const made = await create(client(), { model: "a/m", input: "Hi", store: false }, mode);
       const before = upstreams.a.requests.length;

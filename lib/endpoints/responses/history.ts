@@ -71,7 +71,8 @@ function find({ exchange, call }: Place, id: string): StoredResponse | undefined
 async function beyond(place: Place, first: string, id: string, later: JsonObject[]): Promise<Result<History>> {
   const { exchange, call, provider, isNative } = place;
   const pin = exchange.services.state.pinned(call.scope, id);
-  const isKnownThere = isNative && (pin?.provider === provider || (pin === undefined && id === first));
+  const isKnownThere = isNative &&
+    (pin === undefined ? id === first && !isForeign(place, id) : pin.provider === provider);
   if (isKnownThere) {
     return success(id === first ? NOTHING : { items: later, anchor: id, isLocal: true, inConversation: false });
   }
@@ -81,13 +82,20 @@ async function beyond(place: Place, first: string, id: string, later: JsonObject
   return success({ items: [...fetched.value, ...later], isLocal: true, inConversation: false });
 }
 
-function conversationItems({ exchange, call, provider, isNative }: Place, id: string): Result<History> {
+/** An upstream sees one caller, the gateway: it would give anyone's response to anyone. */
+function isForeign({ exchange, call }: Place, id: string): boolean {
+  return exchange.services.state.isForeign(call.scope, id);
+}
+
+function conversationItems(place: Place, id: string): Result<History> {
+  const { exchange, call, provider, isNative } = place;
   const { state } = exchange.services;
   if (state.conversation(call.scope, id) !== undefined) {
     return success({ items: state.items(call.scope, id), isLocal: true, inConversation: true });
   }
   const pin = state.pinned(call.scope, id);
-  if (isNative && (pin === undefined || pin.provider === provider)) return success(NOTHING);
+  const isKnownThere = isNative && (pin === undefined ? !isForeign(place, id) : pin.provider === provider);
+  if (isKnownThere) return success(NOTHING);
   return fail(pin === undefined ? noConversation(id, "conversation") : keptElsewhere(id, pin.provider));
 }
 

@@ -77,8 +77,8 @@ export class Job {
     };
   }
 
-  get hasFrames(): boolean {
-    return this.#frames.length > 0;
+  get lastFrame(): JobFrame | undefined {
+    return this.#frames.at(-1);
   }
 
   /** All of its frames; undefined where some had to go. */

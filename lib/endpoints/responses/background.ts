@@ -71,12 +71,13 @@ async function run(exchange: Exchange, call: Call, route: Route, job: Job, conte
     state.put(storedOf(context, job.response));
   }
   if (call.stream) {
-    if (!job.hasFrames) addReplay(job);
+    addEnd(job);
     const frames = job.wholeStream;
     if (frames !== undefined) state.putFrames(job.scope, job.id, frames);
   }
   jobs.end(job);
-  return job.isCancelled ? { left: true } : outcome;
+  if (job.isCancelled) return { left: true };
+  return job.isTimedOut ? { left: false, failure: tookTooLong(job.limitMs) } : outcome;
 }
 
 async function carriedOut(call: Call, route: Route, job: Job): Promise<Outcome> {
@@ -100,19 +101,27 @@ async function readInto(job: Job, response: Response): Promise<void> {
     await response.body?.cancel();
     return;
   }
-  const reader = new SseReader(MAX_EVENT_BYTES);
-  for await (const bytes of response.body) {
-    for (const { event, data } of reader.feed(bytes)) {
+  const events = new SseReader(MAX_EVENT_BYTES);
+  const reader = response.body.getReader();
+  // Who has given up is answered at once, and Deno forgets a fetch's signal once its garbage is collected.
+  job.abort.signal.addEventListener("abort", () => void reader.cancel().catch(() => {}), { once: true });
+  for (let read = await reader.read(); !read.done; read = await reader.read()) {
+    for (const { event, data } of events.feed(read.value)) {
       const text = event === "" ? dataFrame(data) : namedFrame(event, data);
       job.add({ sequence: sequenceOf(text), text });
     }
   }
 }
 
-/** An answer that never began is told as a stream that failed. */
-function addReplay(job: Job): void {
-  for (const text of replayFrames(job.response, -1)) job.add({ sequence: sequenceOf(text), text });
+/** A stream that never began, or was given up, ends as its response did. */
+function addEnd(job: Job): void {
+  const { lastFrame } = job;
+  if (lastFrame !== undefined && ENDS.test(lastFrame.text)) return;
+  const frames = [...replayFrames(job.response, lastFrame?.sequence ?? -1)];
+  for (const text of lastFrame === undefined ? frames : frames.slice(-1)) job.add({ sequence: sequenceOf(text), text });
 }
+
+const ENDS = /^(?:event: (?:response\.(?:completed|incomplete|failed)|error)$|data: \[DONE\])/m;
 
 /** What it was cancelled with is told from now on. */
 export function cancelled(response: JsonObject): JsonObject {

@@ -218,17 +218,17 @@ const DRAIN_MS = 30_000;
 function stopOnSignals(server: Server, log: Log, gateway?: Gateway): void {
   let isStopping = false;
   const onSignal = async (signal: string): Promise<void> => {
-    if (isStopping) return exit(log, 0);
+    if (isStopping) return exit(log, 0, gateway);
     isStopping = true;
     log.info("stopping", { signal, in_flight: gateway?.inFlight ?? 0 });
-    const timer = setTimeout(() => exit(log, 0), DRAIN_MS);
+    const timer = setTimeout(() => exit(log, 0, gateway), DRAIN_MS);
     gateway?.drain();
     const stopped = server.stop(gateway === undefined).catch(() => {});
     await gateway?.idle();
     // Idle keep-alive connections would hold `stop` up for as long as their clients like.
     await Promise.race([stopped, new Promise((done) => setTimeout(done, FLUSH_MS))]);
     clearTimeout(timer);
-    exit(log, 0);
+    exit(log, 0, gateway);
   };
   for (const signal of ["SIGTERM", "SIGINT"] as const) process.on(signal, () => void onSignal(signal));
 }
@@ -236,7 +236,8 @@ function stopOnSignals(server: Server, log: Log, gateway?: Gateway): void {
 /** For the last bytes of the last answer to leave. */
 const FLUSH_MS = 200;
 
-function exit(log: Log, code: number): void {
+function exit(log: Log, code: number, gateway?: Gateway): void {
+  gateway?.close();
   log.flush();
   process.exit(code);
 }

@@ -65,6 +65,15 @@ export interface Timeouts {
   keepaliveMs: number;
 }
 
+/** Where responses and conversations are kept, and for how long. */
+export interface StateSettings {
+  /** A file, or `:memory:`. */
+  path: string;
+  /** Since something was last used. */
+  ttlMs: number;
+  maxBytes: number;
+}
+
 export interface Config {
   file: string;
   host: string;
@@ -83,6 +92,7 @@ export interface Config {
   /** Of bodies that pass without being held: files and forms. */
   maxUploadBytes: number;
   timeouts: Timeouts;
+  state: StateSettings;
   logLevel: LogLevel;
 }
 
@@ -164,6 +174,14 @@ const TimeoutsSchema = z.strictObject({
   socket_ms: milliseconds(3_600_000).describe("How long a client's WebSocket may stay open"),
 });
 
+const DEFAULT_TTL_HOURS = 720;
+
+const StateSchema = z.strictObject({
+  path: z.string().min(1).default("trivium.db").describe("An SQLite file, from the working directory, or :memory:"),
+  ttl_hours: z.number().positive().max(100_000).default(DEFAULT_TTL_HOURS).describe("Since something was last used"),
+  max_mb: z.number().positive().max(1_048_576).default(1024).describe("Least recently used goes first, in MiB"),
+});
+
 /** The shape of the file. `docs/config.schema.json` is made from it. */
 export const ConfigSchema = z.strictObject({
   listen: z.string().default("127.0.0.1:12000").describe("host:port"),
@@ -183,6 +201,7 @@ export const ConfigSchema = z.strictObject({
   max_upload_mb: z.number().positive().max(1024 * 1024).default(512)
     .describe("The largest file or form that passes through without being held, in MiB"),
   timeouts: TimeoutsSchema.prefault({}),
+  state: StateSchema.optional().describe("Where responses and conversations are kept; absent: in memory, 64 MiB"),
   log: z.enum(LOG_LEVELS).default("info").describe("info has a line per request"),
 });
 
@@ -316,16 +335,25 @@ function build(
     ...defaults,
     reportUpstreamModel: raw.report_upstream_model,
     exposeUpstreamAuth: raw.expose_upstream_auth,
-    maxBodyBytes: Math.floor(raw.max_body_mb * 1024 * 1024),
-    maxUploadBytes: Math.floor(raw.max_upload_mb * 1024 * 1024),
+    maxBodyBytes: Math.floor(raw.max_body_mb * MEBIBYTE),
+    maxUploadBytes: Math.floor(raw.max_upload_mb * MEBIBYTE),
     timeouts: {
       firstByteMs: raw.timeouts.first_byte_ms,
       idleMs: raw.timeouts.idle_ms,
       socketMs: raw.timeouts.socket_ms,
       keepaliveMs: raw.timeouts.keepalive_ms,
     },
+    state: buildState(raw.state),
     logLevel: raw.log,
   };
+}
+
+const MEBIBYTE = 1024 * 1024;
+const IN_MEMORY = { path: ":memory:", ttl_hours: DEFAULT_TTL_HOURS, max_mb: 64 };
+
+function buildState(raw: RawConfig["state"]): StateSettings {
+  const { path, ttl_hours: hours, max_mb: megabytes } = raw ?? IN_MEMORY;
+  return { path, ttlMs: hours * 3_600_000, maxBytes: Math.floor(megabytes * MEBIBYTE) };
 }
 
 /** `host:port`, `[v6]:port` or a port alone (loopback then). */
@@ -563,6 +591,7 @@ function knownKeys(path: Path): string[] {
   if (path[0] === "models") return Object.keys(ModelSchema.shape);
   if (path[0] === "capabilities") return path.length === 2 ? Object.keys(CapabilitySchema.shape) : [...EFFORTS];
   if (path[0] === "timeouts") return Object.keys(TimeoutsSchema.shape);
+  if (path[0] === "state") return Object.keys(StateSchema.shape);
   return [];
 }
 

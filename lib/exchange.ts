@@ -14,7 +14,8 @@ import { FORMATS } from "./formats/mod.ts";
 import type { Metrics } from "./metrics.ts";
 import type { Call } from "./plan.ts";
 import type { Outcome } from "./reply.ts";
-import type { ResponseStore } from "./state/store.ts";
+import type { Jobs } from "./state/jobs.ts";
+import type { StateStore } from "./state/store.ts";
 import type { ReasoningMemory } from "./translation/carry.ts";
 
 /** What lives as long as the gateway, and all requests share. */
@@ -25,6 +26,10 @@ export interface Services {
   readonly memory: ReasoningMemory;
   /** The WebSockets that are open. */
   readonly sockets: Set<{ drain(): void }>;
+  /** What is kept of responses and conversations. */
+  readonly state: StateStore;
+  /** Responses that are being made in the background. */
+  readonly jobs: Jobs;
   /** Unix milliseconds of the gateway's making. */
   readonly since: number;
 }
@@ -44,14 +49,12 @@ export interface Exchange {
   upstream?: Response;
   /** Absent where no WebSocket can be made of the connection. */
   upgrading?: Upgrading;
-  /** A socket's own memory: looked into before the store, and written to even with `store: false`. */
-  session?: ResponseStore;
 }
 
 export interface Upgrading {
   upgrade: Upgrade;
   /** Answers a request that was made of a frame as if it had come over HTTP. Never rejects. */
-  ask: (request: Request, session: ResponseStore) => Promise<Response>;
+  ask: (request: Request) => Promise<Response>;
 }
 
 /** What the log and the counters say of an answer once it is over. */

@@ -60,7 +60,8 @@ export class Losses {
   /** Those that the list has no room for; an answer's are counted by its request's. */
   readonly #more: { count: number };
 
-  constructor(request?: Losses) {
+  /** `named`: a path as the client knows it, where its body was added to. `request`: what is found is its answer's. */
+  constructor(readonly named: (path: string) => string = (path) => path, request?: Losses) {
     this.list = request?.list ?? [];
     this.#in = request === undefined ? "request" : "answer";
     this.#more = request === undefined ? { count: 0 } : request.#more;
@@ -68,7 +69,7 @@ export class Losses {
 
   /** The same list, for what is found in the answer. */
   ofAnswer(): Losses {
-    return new Losses(this);
+    return new Losses(undefined, this);
   }
 
   /** All of them, listed or not. */
@@ -76,7 +77,8 @@ export class Losses {
     return this.list.length + this.#more.count;
   }
 
-  add(path: string, reason: string): void {
+  add(found: string, reason: string): void {
+    const path = this.named(found);
     if (this.#paths.has(path)) return;
     if (this.list.length >= MAX_LOSSES) {
       this.#more.count++;
@@ -108,6 +110,24 @@ export interface EncodedRequest {
   headers: Record<string, string>;
 }
 
+/** What a client is told of a response in place of what its maker says: the state that the gateway itself keeps. */
+export interface Teller {
+  /** A response object as it goes out, called for each; the same object where nothing is changed. */
+  tell(response: JsonObject): JsonObject;
+  /** There is no more to change or to see. */
+  readonly isDone: boolean;
+}
+
+/** Looks at an answer whose bytes pass. */
+export interface Tap {
+  /** The bytes to hand on in place of these: whole events, maybe none. */
+  push(bytes: Uint8Array): Uint8Array;
+  /** What is still held. */
+  end(): Uint8Array;
+  /** The same of an answer that doesn't stream. */
+  whole(bytes: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer>;
+}
+
 /** What an encoder of answers needs to know of the call. */
 export interface Answer {
   /** The gateway's id of this request: `req_…`. */
@@ -122,8 +142,8 @@ export interface Answer {
   estimatedInputTokens: number;
   /** Losses that are found only while answering. */
   losses: Losses;
-  /** Whether the gateway keeps the answer, for formats whose answers say so. */
-  stored?: boolean;
+  /** For formats whose answers tell of state. */
+  teller?: Teller;
 }
 
 /** Upstream bytes, framed, to neutral events. `end` is called once, when the body has ended without a fault. */
@@ -228,6 +248,8 @@ export interface Format {
   isErrorBody(body: JsonObject): boolean;
   /** The error as an event, for a stream that no encoder of ours writes (pass-through); it ends the stream. */
   errorFrame(failure: Failure, requestId: string): string;
+  /** Where answers tell of state: what lets a teller speak while bytes pass. */
+  openTap?(teller: Teller): Tap;
 
   /** Members whose name in a body says that it may hold what another maker's model left there, beside envelopes. */
   readonly foreignMarks: readonly string[];

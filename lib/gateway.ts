@@ -7,7 +7,9 @@ import { type Entry, type Exchange, type Handled, notFound, refuse, type Service
 import { countedLosses, loggedLosses } from "./loss_report.ts";
 import { Metrics } from "./metrics.ts";
 import type { Outcome } from "./reply.ts";
-import type { ResponseStore } from "./state/store.ts";
+import { Jobs } from "./state/jobs.ts";
+import { SqliteStore } from "./state/sqlite.ts";
+import type { StateStore } from "./state/store.ts";
 import { ReasoningMemory } from "./translation/carry.ts";
 import { randomId } from "./translation/ids.ts";
 
@@ -23,10 +25,15 @@ export interface Gateway {
   drain(): void;
   /** Resolves once no answer is being written any more. */
   idle(): Promise<void>;
+  /** Lets go of what is kept; nothing more is kept afterwards. */
+  close(): void;
 }
 
 export interface GatewayOptions {
   log?: Log;
+  /** Where responses and conversations are kept; the config's SQLite unless it is given. */
+  state?: StateStore;
+  jobs?: Jobs;
 }
 
 export function createGateway(config: Config, options: GatewayOptions = {}): Gateway {
@@ -40,12 +47,22 @@ class TriviumGateway implements Gateway {
   #inFlight = 0;
   #onIdle: (() => void)[] = [];
 
-  constructor(config: Config, { log }: GatewayOptions) {
+  constructor(config: Config, { log, state: given, jobs = new Jobs() }: GatewayOptions) {
     const { metrics } = this;
+    const state = given ?? openState(config, metrics, log);
     const sockets = this.#sockets;
-    this.#services = { config, metrics, log, memory: new ReasoningMemory(Date.now), sockets, since: Date.now() };
+    const memory = new ReasoningMemory(Date.now);
+    this.#services = { config, metrics, log, memory, sockets, state, jobs, since: Date.now() };
     metrics.gauge("trivium_in_flight", () => this.#inFlight);
     metrics.gauge("trivium_sockets", () => sockets.size);
+    metrics.gauge("trivium_background_running", () => jobs.size);
+    metrics.gauge("trivium_stored_responses", () => state.stats().responses);
+    metrics.gauge("trivium_stored_conversations", () => state.stats().conversations);
+    metrics.gauge("trivium_stored_bytes", () => state.stats().bytes);
+  }
+
+  close(): void {
+    this.#services.state.close();
   }
 
   get inFlight(): number {
@@ -62,7 +79,7 @@ class TriviumGateway implements Gateway {
 
   handle(request: Request, upgrade?: Upgrade): Promise<Response> {
     if (upgrade === undefined) return this.#guarded(request, {});
-    const ask = (turn: Request, session: ResponseStore) => this.#guarded(turn, { session });
+    const ask = (turn: Request) => this.#guarded(turn, {});
     return this.#guarded(request, { upgrading: { upgrade, ask } });
   }
 
@@ -178,6 +195,22 @@ class TriviumGateway implements Gateway {
       retry: true,
     }).response;
   }
+}
+
+/** A store that fails is told of, and never in an answer's way. */
+function openState({ state }: Config, metrics: Metrics, log: Log | undefined): StateStore {
+  return new SqliteStore(state, {
+    onTrouble: (what, error) => {
+      metrics.add("trivium_state_errors_total");
+      log?.warn("state", { what, path: state.path, error: reasonOf(error) });
+    },
+  });
+}
+
+/** What the database says of itself; other errors may quote what is kept. */
+function reasonOf(error: unknown): string {
+  const { code, name, message } = (error ?? {}) as { code?: string; name?: string; message?: string };
+  return name === "SyntaxError" || message === undefined ? `${name ?? code}` : message;
 }
 
 /** Some runtimes build a request's URL of its Host header, which may be anything: only path and query count here. */

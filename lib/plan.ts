@@ -8,10 +8,10 @@ import { parseJson, replaceAt, scanObject, type Span } from "./base/json.ts";
 import { acceptedBody, acceptedBytes, acceptedHeaders } from "./accepts.ts";
 import { translatedFormat } from "./capabilities.ts";
 import type { Config } from "./config.ts";
-import { type EncodedRequest, type Format, Losses, type Target } from "./format.ts";
+import { type EncodedRequest, type Format, Losses, type Target, type Teller } from "./format.ts";
 import { FORMATS } from "./formats/mod.ts";
 import { lossFailure } from "./loss_report.ts";
-import type { NeutralRequest } from "./neutral.ts";
+import type { Loss, NeutralRequest } from "./neutral.ts";
 import type { Route } from "./router.ts";
 import type { ReasoningMemory } from "./translation/carry.ts";
 import { restorePhases } from "./translation/phases.ts";
@@ -42,6 +42,12 @@ export interface Call {
   abort: AbortController;
   /** For bodies that are less than a request: what makes them one, before they are decoded. */
   complete?: (body: JsonObject) => JsonObject;
+  /** What the answer is to say of the state that the gateway keeps. */
+  teller?: Teller;
+  /** What of earlier turns had to be left out before the body was made. */
+  lost?: readonly Loss[];
+  /** A path of the body as the client knows it, where earlier turns were put before its own. */
+  named?: (path: string) => string;
 }
 
 /** What is sent, and what its answer needs to be read. */
@@ -61,10 +67,11 @@ export interface Plan {
 export function planCall(call: Call, route: Route): Result<Plan> {
   const format = upstreamFormat(call, route);
   const target = targetOf(route, format);
-  const losses = new Losses();
+  const losses = new Losses(call.named);
+  for (const { path, reason } of call.lost ?? []) losses.add(path, reason);
   const plan = format === call.client
     ? success(passThrough(call, route, target, losses))
-    : translate(call, route, format, target, losses);
+    : named(call, translate(call, route, format, target, losses));
   const mayLose = !call.strict && route.onLoss !== "reject";
   return plan.ok && losses.list.length > 0 && !mayLose ? fail(lossFailure(losses)) : plan;
 }
@@ -73,6 +80,13 @@ export function planCall(call: Call, route: Route): Result<Plan> {
 export function destinationOf(call: Call, { provider }: Route, { format, headers }: Plan): Destination {
   const accept = call.stream ? "text/event-stream" : "application/json";
   return { provider, format, path: format.path, headers: { ...headers, accept } };
+}
+
+/** A fault's path as the client knows it. */
+function named({ named }: Call, plan: Result<Plan>): Result<Plan> {
+  if (plan.ok || named === undefined || plan.failure.param === undefined) return plan;
+  const { message, param } = plan.failure;
+  return fail({ ...plan.failure, param: named(param), message: message.replaceAll(param, named(param)) });
 }
 
 /**

@@ -12,12 +12,13 @@ import { jsonObject, parseJson } from "./base/json.ts";
 import { redact } from "./base/secret.ts";
 import { SseReader } from "./base/sse.ts";
 import type { Provider } from "./config.ts";
-import type { Answer, EncodedRequest, Format } from "./format.ts";
+import type { Answer, EncodedRequest, Format, Tap } from "./format.ts";
 import type { NeutralEvent, NeutralRequest, NeutralResponse, Part, Usage } from "./neutral.ts";
 import { type Call, decodeBody, destinationOf, type Plan, planCall, upstreamFormat } from "./plan.ts";
 import { type Arrived, failureReply, type Relayed, type ReplyContext, replyWith } from "./reply.ts";
 import type { Route } from "./router.ts";
 import { type Feed, PassFeed, TranslatedFeed, type Translation } from "./stream.ts";
+import { TappedFeed } from "./tapped.ts";
 import { carrySignatures, openSignatureCarrier } from "./translation/call_signatures.ts";
 import { openObserver } from "./translation/carry.ts";
 import { estimateInputTokens, tokensOfBytes, utf8Length } from "./translation/estimate.ts";
@@ -93,14 +94,21 @@ class Trip {
       if (!isEventStream(upstream)) return this.#passedWholeAsStream(upstream);
       const decoder = plan.format.openDecoder(plan.target);
       const feed = new PassFeed(bodyStream(upstream), call.abort, plan.format, call.requestId, decoder);
-      return await this.#held(upstream, feed);
+      const tap = this.#openTap();
+      return await this.#held(upstream, tap === undefined ? feed : new TappedFeed(feed, tap));
     }
     const bytes = await readAnswer(upstream, this.#patienceMs);
     if (!bytes.ok) return { upstream, failure: bytes.failure };
     if (!looksLikeJson(bytes.value)) return { upstream, failure: this.#notJson() };
     const failure = this.#errorWithin(upstream, bytes.value);
     if (failure !== undefined) return { upstream, failure };
-    return { upstream, body: plan.format.mendAnswer?.(bytes.value, call.bytes) ?? bytes.value };
+    const mended = plan.format.mendAnswer?.(bytes.value, call.bytes) ?? this.#openTap()?.whole(bytes.value);
+    return { upstream, body: mended ?? bytes.value };
+  }
+
+  #openTap(): Tap | undefined {
+    const { teller } = this.call;
+    return teller === undefined ? undefined : this.plan.format.openTap?.(teller);
   }
 
   /** Through the neutral form, with the client's names for its tools. */
@@ -199,6 +207,7 @@ class Trip {
       request,
       estimatedInputTokens: estimateInputTokens(request),
       losses: this.#answerLosses,
+      ...(call.teller === undefined ? {} : { teller: call.teller }),
     };
   }
 

@@ -256,6 +256,8 @@ export class TranslatedFeed implements Feed {
   }
 
   close(): void {
+    // What a read that is still pending brings is told to nobody: whoever keeps answers must not keep it either.
+    this.#done = true;
     this.#source.close();
   }
 

@@ -19,7 +19,7 @@ export interface Destination {
 }
 
 export interface Attempt extends Destination {
-  body: Uint8Array<ArrayBuffer> | string | ReadableStream<Uint8Array> | undefined;
+  body?: Uint8Array<ArrayBuffer> | string | ReadableStream<Uint8Array> | undefined;
   signal: AbortSignal;
   firstByteMs: number;
   /** Of a body that streams, `Date.now()` of its last piece: the wait for the answer begins there. */
@@ -50,10 +50,12 @@ function never(): number {
 
 function fetchFrom(attempt: Attempt, signal: AbortSignal): Promise<Response> {
   const { url, headers } = addressed(attempt);
+  const { method = "POST", body } = attempt;
+  if (body === undefined) delete headers["content-type"];
   const init = {
     method: attempt.method ?? "POST",
     headers,
-    ...(attempt.body === undefined ? {} : { body: attempt.body }),
+    ...(body === undefined ? {} : { body }),
     // A body that streams is sent while the answer isn't here yet; whoever streams none may say so too.
     duplex: "half" as const,
     redirect: "manual" as const,

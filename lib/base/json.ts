@@ -59,6 +59,30 @@ export function withoutMembers(
   return joinBytes(pieces);
 }
 
+/** The object with these members' values replaced or added; everything else is copied as it is. */
+export function setMembers(
+  bytes: Uint8Array,
+  members: ReadonlyMap<string, Span>,
+  values: ReadonlyMap<string, string>,
+): Uint8Array<ArrayBuffer> {
+  const encoder = new TextEncoder();
+  const begin = bytes.indexOf(OPEN_BRACE) + 1;
+  const added = [...values].filter(([name]) => !members.has(name)).map(([name, value]) =>
+    `${JSON.stringify(name)}:${value}`
+  );
+  const pieces: Uint8Array[] = [bytes.subarray(0, begin)];
+  if (added.length > 0) pieces.push(encoder.encode(`${added.join(",")}${members.size > 0 ? "," : ""}`));
+  let at = begin;
+  const inOrder = [...members].sort(([, a], [, b]) => a.start - b.start);
+  for (const [name, { start, end }] of inOrder) {
+    const value = values.get(name);
+    if (value === undefined) continue;
+    pieces.push(bytes.subarray(at, start), encoder.encode(value));
+    at = end;
+  }
+  return joinBytes([...pieces, bytes.subarray(at)]);
+}
+
 interface RawJson {
   rawJSON(text: string): unknown;
   isRawJSON(value: unknown): value is { rawJSON: string };

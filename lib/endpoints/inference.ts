@@ -1,8 +1,8 @@
 /** The three roads: a request for a model's answer in any of the formats, and the count of its tokens. */
 import type { JsonObject } from "../base/fields.ts";
 import { servedModels } from "../admin.ts";
-import type { Result } from "../base/failure.ts";
 import { countTokens } from "../count.ts";
+import { type Result, success } from "../base/failure.ts";
 import { type Entry, type Exchange, type Handled, type Handler, idHeaders, readCall, refuse } from "../exchange.ts";
 import { explain, explainCount } from "../explain.ts";
 import { apiName, type Format } from "../format.ts";
@@ -33,18 +33,31 @@ export function countIn(client: Format): Handler {
 }
 
 export async function ask(exchange: Exchange, client: Format, asking: Asking): Promise<Handled> {
-  const { services, request, requestId } = exchange;
-  const read = await readCall(exchange, client);
-  if (!read.ok) return refuse(exchange, read.failure, client);
-  const routed = route(services.config, read.value.model, servedModels(services.config));
-  if (!routed.ok) return refuse(exchange, routed.failure, client);
-  const prepared = asking.prepare?.(read.value, routed.value, exchange) ?? read;
+  const asked = await readAsked(exchange, client);
+  if (!asked.ok) return refuse(exchange, asked.failure, client);
+  const { route } = asked.value;
+  const prepared = asking.prepare?.(asked.value.call, route, exchange) ?? success(asked.value.call);
   if (!prepared.ok) return refuse(exchange, prepared.failure, client);
   const call = prepared.value;
-  if (request.headers.get("x-trivium-explain") === "1") {
-    return { response: Response.json(asking.explain(call, routed.value), { headers: idHeaders(requestId) }) };
-  }
-  return handled(call, routed.value, await asking.ask(call, routed.value, exchange));
+  if (wantsExplanation(exchange)) return explained(exchange, asking.explain(call, route));
+  return handled(call, route, await asking.ask(call, route, exchange));
+}
+
+/** What is asked for, and where it goes. */
+export async function readAsked(exchange: Exchange, client: Format): Promise<Result<{ call: Call; route: Route }>> {
+  const prepared = await readCall(exchange, client);
+  if (!prepared.ok) return prepared;
+  const { config } = exchange.services;
+  const routed = route(config, prepared.value.model, servedModels(config));
+  return routed.ok ? success({ call: prepared.value, route: routed.value }) : routed;
+}
+
+export function wantsExplanation({ request }: Exchange): boolean {
+  return request.headers.get("x-trivium-explain") === "1";
+}
+
+export function explained({ requestId }: Exchange, explanation: JsonObject): Handled {
+  return { response: Response.json(explanation, { headers: idHeaders(requestId) }) };
 }
 
 /** Only what the log needs of a call is kept: a stream lives long, and its request may be large. */

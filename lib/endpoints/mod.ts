@@ -3,26 +3,50 @@ import type { Endpoint } from "../exchange.ts";
 import { APIS, FORMATS } from "../formats/mod.ts";
 import { bytesAt } from "./bytes.ts";
 import { compactResponse } from "./compact.ts";
+import {
+  addItems,
+  createConversation,
+  listItems,
+  removeConversation,
+  removeItem,
+  retrieveConversation,
+  retrieveItem,
+  updateConversation,
+} from "./conversations.ts";
 import { answerIn, countIn } from "./inference.ts";
+import { answerResponses } from "./responses/create.ts";
+import { cancel, inputItems, remove, retrieve } from "./responses/stored.ts";
 import { tellHealth, tellMetrics, tellModel, tellModels, welcome } from "./status.ts";
 import { openWebSocket } from "./websocket.ts";
 
 // deno-fmt-ignore
 export const ENDPOINTS: readonly Endpoint[] = [
-  { method: "GET",  pattern: "/",                      handle: welcome },
-  { method: "GET",  pattern: "/health",                handle: tellHealth },
-  { method: "GET",  pattern: "/metrics",               handle: tellMetrics },
-  { method: "GET",  pattern: "/models",                handle: tellModels },
-  { method: "GET",  pattern: "/models/*",              handle: tellModel },
-  { method: "POST", pattern: "/chat/completions",      handle: answerIn(FORMATS.chat) },
-  { method: "POST", pattern: "/messages",              handle: answerIn(FORMATS.messages) },
-  { method: "POST", pattern: "/messages/count_tokens", handle: countIn(FORMATS.messages) },
-  { method: "POST", pattern: "/responses",             handle: answerIn(FORMATS.responses) },
-  { method: "POST", pattern: "/responses/input_tokens", handle: countIn(FORMATS.responses) },
-  { method: "POST", pattern: "/responses/compact",     handle: compactResponse },
-  { method: "GET",  pattern: "/responses",             handle: openWebSocket },
-  { method: "POST", pattern: "/completions",           handle: answerIn(APIS.completions) },
-  { method: "POST", pattern: "/embeddings",            handle: answerIn(APIS.embeddings) },
+  { method: "GET",    pattern: "/",                              handle: welcome },
+  { method: "GET",    pattern: "/health",                        handle: tellHealth },
+  { method: "GET",    pattern: "/metrics",                       handle: tellMetrics },
+  { method: "GET",    pattern: "/models",                        handle: tellModels },
+  { method: "GET",    pattern: "/models/*",                      handle: tellModel },
+  { method: "POST",   pattern: "/chat/completions",              handle: answerIn(FORMATS.chat) },
+  { method: "POST",   pattern: "/messages",                      handle: answerIn(FORMATS.messages) },
+  { method: "POST",   pattern: "/messages/count_tokens",         handle: countIn(FORMATS.messages) },
+  { method: "POST",   pattern: "/responses",                     handle: answerResponses },
+  { method: "GET",    pattern: "/responses",                     handle: openWebSocket },
+  { method: "POST",   pattern: "/responses/input_tokens",        handle: countIn(FORMATS.responses) },
+  { method: "POST",   pattern: "/responses/compact",             handle: compactResponse },
+  { method: "GET",    pattern: "/responses/:id",                 handle: retrieve },
+  { method: "DELETE", pattern: "/responses/:id",                 handle: remove },
+  { method: "POST",   pattern: "/responses/:id/cancel",          handle: cancel },
+  { method: "GET",    pattern: "/responses/:id/input_items",     handle: inputItems },
+  { method: "POST",   pattern: "/conversations",                 handle: createConversation },
+  { method: "GET",    pattern: "/conversations/:id",             handle: retrieveConversation },
+  { method: "POST",   pattern: "/conversations/:id",             handle: updateConversation },
+  { method: "DELETE", pattern: "/conversations/:id",             handle: removeConversation },
+  { method: "GET",    pattern: "/conversations/:id/items",       handle: listItems },
+  { method: "POST",   pattern: "/conversations/:id/items",       handle: addItems },
+  { method: "GET",    pattern: "/conversations/:id/items/:item", handle: retrieveItem },
+  { method: "DELETE", pattern: "/conversations/:id/items/:item", handle: removeItem },
+  { method: "POST",   pattern: "/completions",                   handle: answerIn(APIS.completions) },
+  { method: "POST",   pattern: "/embeddings",                    handle: answerIn(APIS.embeddings) },
   ...bytesAt("images",          "/images/*"),
   ...bytesAt("audio",           "/audio/*"),
   ...bytesAt("files",           "/files", "/files/*"),

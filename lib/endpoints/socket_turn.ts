@@ -52,10 +52,10 @@ class Turn {
   }
 
   async run(): Promise<void> {
-    const { exchange, ask, memory, signal } = this.context;
+    const { exchange, ask, signal } = this.context;
     const body = requestBody(this.frame, this.#own, this.#before);
     const request = new Request(exchange.url, { method: "POST", headers: exchange.request.headers, body, signal });
-    const response = await (this.frame.isWarmup ? warmup(exchange, request) : ask(request, memory));
+    const response = await (this.frame.isWarmup ? warmup(exchange, request) : ask(request));
     if (response.ok && response.body !== null) await this.#forward(response, response.body.getReader());
     else await this.#tellStatus(response);
   }
@@ -156,7 +156,8 @@ class Turn {
     this.#over = true;
     const told = this.#lifecycle(data);
     const response = jsonObject(told)?.["response"];
-    if (isObject(response) && typeof response["id"] === "string") {
+    // What is kept elsewhere is continued from there.
+    if (isObject(response) && typeof response["id"] === "string" && response["store"] === false) {
       const input = this.#own.filter(isObject);
       const stored = { id: response["id"], scope, createdAt: Date.now(), response, input };
       memory.remember(previousId === undefined ? stored : { ...stored, previousId }, lane);

@@ -16,7 +16,7 @@ export interface StoredResponse {
   conversationId?: string;
   /** The response object of the Responses API, as it was last told. */
   response: JsonObject;
-  /** The items of this turn's own input, each with an id, in order. */
+  /** The items of this turn's own input in order; those that came without an id have none. */
   input: readonly JsonObject[];
 }
 
@@ -28,4 +28,65 @@ export interface ResponseStore {
   put(stored: StoredResponse): void;
   /** Whether there was one. */
   delete(scope: string, id: string): boolean;
+}
+
+/** Which upstream keeps a response or a conversation, where that isn't us. */
+export interface Pin {
+  id: string;
+  scope: string;
+  /** The provider's name in the config. */
+  provider: string;
+  /** The model's name as the client wrote it. */
+  model: string;
+}
+
+export interface Conversation {
+  id: string;
+  scope: string;
+  /** Unix milliseconds. */
+  createdAt: number;
+  metadata: JsonObject;
+}
+
+export interface StateStats {
+  responses: number;
+  conversations: number;
+  pins: number;
+  /** All that is kept, in bytes of text. */
+  bytes: number;
+}
+
+/**
+ * Never throws: a store that is broken, locked or full keeps nothing, finds nothing, and tells whoever made it. Bounded
+ * in time and bytes; least recently used goes first.
+ */
+export interface StateStore extends ResponseStore {
+  /** Whether it is kept now. */
+  put(stored: StoredResponse): boolean;
+  /** The stream of a response as it was told, whole frames; kept and gone with the response. */
+  putFrames(scope: string, id: string, frames: readonly string[]): boolean;
+  frames(scope: string, id: string): readonly string[] | undefined;
+  /** An item of any response or conversation of this caller. */
+  item(scope: string, id: string): JsonObject | undefined;
+
+  /** Whether a response or conversation of this id, kept here or pinned, is another caller's. */
+  isForeign(scope: string, id: string): boolean;
+
+  pin(pin: Pin): boolean;
+  pinned(scope: string, id: string): Pin | undefined;
+  unpin(scope: string, id: string): boolean;
+
+  /** Creates it, or replaces its metadata. */
+  putConversation(conversation: Conversation): boolean;
+  conversation(scope: string, id: string): Conversation | undefined;
+  /** Its items go with it. */
+  deleteConversation(scope: string, id: string): boolean;
+  /** Each with an id, in order. */
+  items(scope: string, conversationId: string): readonly JsonObject[];
+  /** At its end. Every item has an id. False where there is no such conversation, or no room. */
+  addItems(scope: string, conversationId: string, items: readonly JsonObject[]): boolean;
+  deleteItem(scope: string, conversationId: string, itemId: string): boolean;
+
+  stats(): StateStats;
+  close(): void;
 }

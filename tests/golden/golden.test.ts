@@ -25,7 +25,7 @@ const FAMILY = { chat: "openai", messages: "anthropic", responses: "openai" };
 const PLAIN = {
   chat: { messages: [{ role: "user", content: "Hi" }], stream_options: { include_usage: true } },
   messages: { max_tokens: 1000, messages: [{ role: "user", content: "Hi" }] },
-  responses: { input: "Hi" },
+  responses: { input: "Hi", store: false },
 };
 const CHECKS = {
   chat: (text: string) => checkChatStream(text, { includeUsage: true }),

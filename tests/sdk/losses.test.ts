@@ -320,7 +320,6 @@ describe("what only one format has (2.1)", () => {
     ["messages", "oc/gpt-4o", { container: "c" }, "container"],
     ["messages", "or/gpt-4o", { mcp_servers: [{ name: "s" }] }, "mcp_servers"],
     ["messages", "oc/gpt-4o", { compaction: { enabled: true } }, "compaction"],
-    ["responses", "oc/gpt-4o", { conversation: "c" }, "conversation"],
     ["responses", SONNET, { prompt: { id: "p" } }, "prompt"],
   ]);
 

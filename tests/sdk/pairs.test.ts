@@ -399,8 +399,6 @@ describe("what would change the meaning is refused before any upstream call", ()
     ["chat", "messages", { n: 2 }],
     ["chat", "responses", { n: 2 }],
     ["chat", "messages", { modalities: ["text", "audio"], audio: { voice: "alloy", format: "mp3" } }],
-    ["responses", "chat", { previous_response_id: "resp_123" }],
-    ["responses", "messages", { previous_response_id: "resp_123" }],
     ["responses", "chat", { background: true }],
   ];
   for (const [client, upstream, extra] of refused) {

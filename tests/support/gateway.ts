@@ -2,7 +2,7 @@
 import type { Log, LogFields } from "../../lib/base/log.ts";
 import { serve } from "../../lib/base/runtime.ts";
 import { parseConfig } from "../../lib/config.ts";
-import { createGateway } from "../../lib/gateway.ts";
+import { createGateway, type GatewayOptions } from "../../lib/gateway.ts";
 
 export interface StartedGateway {
   /** `http://127.0.0.1:12345`, without a path. */
@@ -13,15 +13,18 @@ export interface StartedGateway {
 /** Looks at what passes between the clients and the gateway; touches no body. */
 export type Watch = (request: Request, response: Response | undefined) => void;
 
-/** Throws with every issue when the config is wrong. `env` is all the environment that the config sees. */
+/**
+ * Throws with every issue when the config is wrong. `env` is all the environment that the config sees, `options` what
+ * only a test puts in place of the gateway's own.
+ */
 export async function startGateway(
   yaml: string,
   env: Record<string, string | undefined> = {},
-  { log, watch }: { log?: Log; watch?: Watch } = {},
+  { watch, ...options }: GatewayOptions & { watch?: Watch } = {},
 ): Promise<StartedGateway> {
   const parsed = parseConfig(yaml, "test.yaml", env);
   if (!parsed.ok) throw new Error(`The test's config is wrong: ${JSON.stringify(parsed.issues, null, 2)}\n${yaml}`);
-  const gateway = createGateway(parsed.value, log === undefined ? {} : { log });
+  const gateway = createGateway(parsed.value, options);
   const server = await serve({
     hostname: "127.0.0.1",
     port: 0,
@@ -33,8 +36,11 @@ export async function startGateway(
   });
   return {
     url: `http://127.0.0.1:${server.port}`,
-    // By force: some tests leave streams open on purpose.
-    stop: () => server.stop(true),
+    async stop() {
+      // By force: some tests leave streams open on purpose.
+      await server.stop(true);
+      gateway.close();
+    },
   };
 }
 

@@ -1,5 +1,6 @@
 /** One gateway before three upstreams, one a format, for tests that go through every client × upstream pair. */
 import { type Client, openClient } from "./clients.ts";
+import type { GatewayOptions } from "../../lib/gateway.ts";
 import { type StartedGateway, startGateway } from "./gateway.ts";
 import type { Said } from "./said.ts";
 import type { FormatName } from "./told.ts";
@@ -61,8 +62,8 @@ export interface Stage {
   stop(): Promise<void>;
 }
 
-/** `settings`: top-level lines of YAML beside providers and models. */
-export async function startStage(settings = ""): Promise<Stage> {
+/** `settings`: top-level lines of YAML beside providers and models; `options`: as `startGateway` has them. */
+export async function startStage(settings = "", options: GatewayOptions = {}): Promise<Stage> {
   const upstreams = { chat: await startUpstream(), messages: await startUpstream(), responses: await startUpstream() };
   const gateway = await startGateway(
     `
@@ -82,6 +83,7 @@ models:
       ANTHROPIC_API_KEY: UPSTREAM_KEY.messages,
       OPENAI_API_KEY: UPSTREAM_KEY.responses,
     },
+    options,
   );
   return {
     gateway,

@@ -154,6 +154,21 @@ models:
     assert.ok(!`${printed.providers.get("openai")?.apiKey}`.includes("canary"));
   });
 
+  test("state is in memory unless it is asked for, and then a file", () => {
+    assert.deepEqual(config("").state, { path: ":memory:", ttlMs: 2_592_000_000, maxBytes: 64 * 1024 * 1024 });
+    assert.deepEqual(config("state: {}").state, {
+      path: "trivium.db",
+      ttlMs: 2_592_000_000,
+      maxBytes: 1024 * 1024 * 1024,
+    });
+    const small = config("state: { path: s.db, ttl_hours: 0.5, max_mb: 2 }").state;
+    assert.deepEqual(small, { path: "s.db", ttlMs: 1_800_000, maxBytes: 2 * 1024 * 1024 });
+    assert.deepEqual(issues("state: { ttl_hour: 3, max_mb: 0 }"), [
+      'config.yaml:1:10  state.ttl_hour  Unknown key "ttl_hour"; did you mean "ttl_hours"?',
+      "config.yaml:1:31  state.max_mb  Too small: expected number to be >0 (got 0)",
+    ]);
+  });
+
   test("the shipped config is sound and names the committed schema, which is current", () => {
     const root = new URL("../../", import.meta.url);
     const shipped = readFileSync(new URL("config.yaml", root), "utf8");

@@ -30,6 +30,7 @@ const ROOMS = [
   "stream.ts",
   "loss_report.ts",
   "accepts.ts",
+  "tapped.ts",
   "plan.ts",
   "reply.ts",
   "relay.ts",

@@ -4,7 +4,7 @@
  */
 import type { Failure } from "../../base/failure.ts";
 import { commentFrame, dataFrame } from "../../base/sse.ts";
-import type { Answer, StreamEncoder } from "../../format.ts";
+import type { Answer, StreamEncoder, Teller } from "../../format.ts";
 import type { NeutralEvent, Stop, Usage } from "../../neutral.ts";
 import { answerId } from "../../translation/ids.ts";
 import { errorEvent, responseError } from "./error.ts";
@@ -21,10 +21,10 @@ interface State {
   requestId: string;
   model: string;
   echo: Echo;
-  isStored: boolean;
   id: string;
   createdAt: number;
   serviceTier: string | undefined;
+  teller: Teller | undefined;
   usage: Usage | undefined;
   estimatedInputTokens: number;
   stop: Stop;
@@ -39,10 +39,10 @@ function newState(answer: Answer): State {
     requestId: answer.requestId,
     model: answer.model,
     echo: echoOf(answer.request),
-    isStored: answer.stored ?? false,
     id: "",
     createdAt: 0,
     serviceTier: undefined,
+    teller: answer.teller,
     usage: undefined,
     estimatedInputTokens: answer.estimatedInputTokens,
     stop: { reason: "unknown" },
@@ -113,12 +113,12 @@ function* start(state: State, event: Start): Generator<string> {
 }
 
 function lifecycle(state: State, type: string, outcome: Outcome): string {
-  const { id, createdAt, model, usage, serviceTier, echo, isStored, frames } = state;
+  const { id, createdAt, model, usage, serviceTier, echo, frames } = state;
   const response = responseObject(
-    { id, createdAt, model, outcome, output: outputSoFar(frames), usage, serviceTier, isStored },
+    { id, createdAt, model, outcome, output: outputSoFar(frames), usage, serviceTier },
     echo,
   );
-  return frame(frames, type, { response });
+  return frame(frames, type, { response: state.teller?.tell(response) ?? response });
 }
 
 /** Why it stopped tells whether the last item is whole. */

@@ -11,6 +11,7 @@ import { decodeRequest } from "./request_decode.ts";
 import { encodeRequest } from "./request_encode.ts";
 import { decodeResponse, encodeResponse } from "./response.ts";
 import { FOREIGN_MARKS, stripEnvelopes } from "./strip.ts";
+import { openTap } from "./tap.ts";
 import { FORMAT } from "./wire.ts";
 
 export const responses: Format = {
@@ -45,5 +46,6 @@ export const responses: Format = {
   isErrorBody: isOpenaiErrorBody,
   errorFrame: (failure) => errorEvent(failure, 0),
   foreignMarks: FOREIGN_MARKS,
+  openTap,
   stripEnvelopes,
 };

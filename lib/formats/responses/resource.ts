@@ -14,7 +14,7 @@ export type Echo = Readonly<JsonObject>;
 
 /** How an answer stands or ended. */
 export interface Outcome {
-  status: "in_progress" | "completed" | "incomplete" | "failed";
+  status: "queued" | "in_progress" | "completed" | "incomplete" | "failed";
   incompleteReason?: "max_output_tokens" | "content_filter";
   error?: { code: string; message: string };
 }
@@ -28,8 +28,6 @@ export interface ResponseState {
   output: readonly JsonObject[];
   usage: Usage | undefined;
   serviceTier: string | undefined;
-  /** Whether the gateway keeps it, so that it can be looked up later. */
-  isStored: boolean;
 }
 
 export function responseObject(state: ResponseState, echo: Echo): JsonObject {
@@ -46,7 +44,8 @@ export function responseObject(state: ResponseState, echo: Echo): JsonObject {
     output: state.output,
     ...echo,
     service_tier: encodeTier(state.serviceTier),
-    store: state.isStored,
+    // Who keeps it says so (`Answer.teller`).
+    store: false,
     usage: state.usage === undefined ? null : encodeUsage(state.usage),
   };
 }

@@ -129,9 +129,9 @@ export function encodeResponse(response: NeutralResponse, answer: Answer): JsonO
     output: encodeOutput(parts, outcome, answer),
     usage: response.usage ?? uncounted(answer.estimatedInputTokens),
     serviceTier: response.serviceTier,
-    isStored: answer.stored ?? false,
   };
-  return responseObject(state, echoOf(answer.request));
+  const whole = responseObject(state, echoOf(answer.request));
+  return answer.teller?.tell(whole) ?? whole;
 }
 
 interface OutputState {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "bun:test";
 import fc from "fast-check";
-import { parseJson, replaceAt, scanObject, valueAt } from "../../../lib/base/json.ts";
+import { parseJson, replaceAt, scanObject, setMembers, valueAt } from "../../../lib/base/json.ts";
 
 const bytes = (text: string) => new TextEncoder().encode(text);
 const text = (value: Uint8Array) => new TextDecoder().decode(value);
@@ -84,6 +84,24 @@ describe("replaceAt", () => {
     const scanned = scanObject(json);
     assert.ok(scanned.ok);
     assert.equal(valueAt(json, scanned.value.get("model") as { start: number; end: number }), "b");
+  });
+});
+
+describe("setMembers", () => {
+  test("replaces and adds, and leaves all else as it stands", () => {
+    const set = (text: string, values: Record<string, string>) => {
+      const bytes = new TextEncoder().encode(text);
+      const members = scanObject(bytes);
+      assert.ok(members.ok);
+      return new TextDecoder().decode(setMembers(bytes, members.value, new Map(Object.entries(values))));
+    };
+    assert.equal(
+      set(' { "a" : 1, "b":[2 ,3], "c":"\u00e4" } ', { b: "null", d: "[]" }),
+      ' {"d":[], "a" : 1, "b":null, "c":"\u00e4" } ',
+    );
+    assert.equal(set("{}", { a: "1", b: "2" }), '{"a":1,"b":2}');
+    assert.equal(set('{"a":1}', {}), '{"a":1}');
+    assert.equal(set('{"c":1,"a":{"c":2}}', { a: "{}", c: "0" }), '{"c":0,"a":{}}');
   });
 });
 

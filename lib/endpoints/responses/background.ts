@@ -1,0 +1,150 @@
+/** `background: true` on an upstream that has none: the answer is made without its client, who polls or comes back. */
+import type { Failure } from "../../base/failure.ts";
+import type { JsonObject } from "../../base/fields.ts";
+import { dataFrame, namedFrame, SseReader } from "../../base/sse.ts";
+import { responseError } from "../../formats/responses/error.ts";
+import { echoOf, responseObject, unixSeconds } from "../../formats/responses/resource.ts";
+import { replayFrames } from "../../formats/responses/replay.ts";
+import { FORMATS } from "../../formats/mod.ts";
+import { type Exchange, type Handled, idHeaders, refuse } from "../../exchange.ts";
+import { type Call, decodeBody, planCall } from "../../plan.ts";
+import { relay } from "../../relay.ts";
+import { lossHeader } from "../../loss_report.ts";
+import type { Outcome } from "../../reply.ts";
+import type { Route } from "../../router.ts";
+import type { Job } from "../../state/jobs.ts";
+import { sequenceOf, streamOf } from "./job_feed.ts";
+import { handled } from "../inference.ts";
+import { isOver, type OwnTurn, storedOf, type TurnContext } from "./turn.ts";
+
+const FORMAT = FORMATS.responses;
+
+interface Start {
+  call: Call;
+  own: OwnTurn;
+  context: TurnContext;
+}
+
+/** Answers at once; what is wrong with the request itself is told before anything begins. */
+export async function startInBackground(exchange: Exchange, start: Start, route: Route): Promise<Handled> {
+  const { call, own, context } = start;
+  const planned = planCall(call, route);
+  const decoded = decodeBody(call);
+  if (!planned.ok || !decoded.ok) return handled(call, route, await relay(call, route));
+  const { state, jobs } = exchange.services;
+  const object = responseObject({
+    id: own.id,
+    createdAt: unixSeconds(),
+    model: call.model,
+    outcome: { status: "queued" },
+    output: [],
+    usage: undefined,
+    serviceTier: undefined,
+  }, echoOf(decoded.value));
+  const queued = own.tell(object);
+  if (!state.put(storedOf(context, queued))) return refuse(exchange, notKept(), FORMAT);
+  const job = jobs.start(queued, { scope: call.scope, id: own.id, isStreamed: call.stream });
+  if (job === undefined) {
+    state.delete(call.scope, own.id);
+    return refuse(exchange, tooMany(), FORMAT);
+  }
+  own.job = job;
+  const done = run(exchange, { ...call, abort: job.abort }, route, job, context);
+  const { losses, format } = planned.value;
+  const lost = lossHeader(losses);
+  const headers = {
+    ...idHeaders(call.requestId),
+    "x-trivium-provider": route.provider.name,
+    ...(lost === "" ? {} : { "x-trivium-loss": lost }),
+  };
+  const response = call.stream ? streamOf(job, -1, call.config.timeouts, headers) : Response.json(queued, { headers });
+  return handled(call, route, { response, format, losses, done });
+}
+
+/** Never rejects. */
+async function run(exchange: Exchange, call: Call, route: Route, job: Job, context: TurnContext): Promise<Outcome> {
+  const { state, jobs } = exchange.services;
+  job.response = { ...job.response, status: "in_progress" };
+  const outcome = await carriedOut(call, route, job);
+  if (!isOver(job.response)) {
+    const failure = job.isTimedOut ? tookTooLong(job.limitMs) : outcome.failure ?? LEFT;
+    job.response = { ...job.response, status: "failed", error: responseError(failure) };
+    state.put(storedOf(context, job.response));
+  }
+  if (call.stream) {
+    addEnd(job);
+    const frames = job.wholeStream;
+    if (frames !== undefined) state.putFrames(job.scope, job.id, frames);
+  }
+  jobs.end(job);
+  if (job.isCancelled) return { left: true };
+  return job.isTimedOut ? { left: false, failure: tookTooLong(job.limitMs) } : outcome;
+}
+
+async function carriedOut(call: Call, route: Route, job: Job): Promise<Outcome> {
+  try {
+    const relayed = await relay(call, route);
+    await readInto(job, relayed.response);
+    return await relayed.done;
+  } catch (cause) {
+    return { left: false, failure: { ...LEFT, cause } };
+  }
+}
+
+/** An answer that ended without saying how. */
+const LEFT: Failure = { kind: "internal", source: "gateway", message: "The response did not end", retry: true };
+
+const MAX_EVENT_BYTES = 256 * 1024 * 1024;
+
+async function readInto(job: Job, response: Response): Promise<void> {
+  const isStream = response.headers.get("content-type")?.startsWith("text/event-stream") === true;
+  if (!isStream || response.body === null) {
+    await response.body?.cancel();
+    return;
+  }
+  const events = new SseReader(MAX_EVENT_BYTES);
+  const reader = response.body.getReader();
+  // Who has given up is answered at once, and Deno forgets a fetch's signal once its garbage is collected.
+  job.abort.signal.addEventListener("abort", () => void reader.cancel().catch(() => {}), { once: true });
+  for (let read = await reader.read(); !read.done; read = await reader.read()) {
+    for (const { event, data } of events.feed(read.value)) {
+      const text = event === "" ? dataFrame(data) : namedFrame(event, data);
+      job.add({ sequence: sequenceOf(text), text });
+    }
+  }
+}
+
+/** A stream that never began, or was given up, ends as its response did. */
+function addEnd(job: Job): void {
+  const { lastFrame } = job;
+  if (lastFrame !== undefined && ENDS.test(lastFrame.text)) return;
+  const frames = [...replayFrames(job.response, lastFrame?.sequence ?? -1)];
+  for (const text of lastFrame === undefined ? frames : frames.slice(-1)) job.add({ sequence: sequenceOf(text), text });
+}
+
+const ENDS = /^(?:event: (?:response\.(?:completed|incomplete|failed)|error)$|data: \[DONE\])/m;
+
+/** What it was cancelled with is told from now on. */
+export function cancelled(response: JsonObject): JsonObject {
+  return { ...response, status: "cancelled", completed_at: null };
+}
+
+/** What is stored as running and runs nowhere: the process that made it has ended. */
+export function abandoned(response: JsonObject): JsonObject {
+  const error = responseError({ ...LEFT, message: "The gateway was stopped before the response was complete" });
+  return { ...response, status: "failed", error };
+}
+
+function notKept(): Failure {
+  const message = "The gateway can't keep a background response now; send it without background";
+  return { kind: "overloaded", source: "gateway", message, retry: true };
+}
+
+function tooMany(): Failure {
+  const message = "Too many background responses are being made; try again later";
+  return { kind: "rate_limit", source: "gateway", message, retry: true, retryHeaders: { "retry-after": "10" } };
+}
+
+function tookTooLong(ms: number): Failure {
+  return { kind: "timeout", source: "gateway", message: `The response was not complete after ${ms} ms`, retry: true };
+}

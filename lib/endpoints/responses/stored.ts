@@ -1,0 +1,123 @@
+/** Responses that are kept: looked up, replayed, cancelled, deleted, here or at the upstream that keeps them. */
+import { invalid } from "../../base/failure.ts";
+import type { JsonObject } from "../../base/fields.ts";
+import { type Exchange, type Handled, idHeaders, json, refuse, scopeOf } from "../../exchange.ts";
+import { replayFrames } from "../../formats/responses/replay.ts";
+import { FORMATS } from "../../formats/mod.ts";
+import type { Job } from "../../state/jobs.ts";
+import type { Pin, StoredResponse } from "../../state/store.ts";
+import { pageOf, shownItem } from "../listing.ts";
+import { abandoned, cancelled } from "./background.ts";
+import { noResponse } from "./failures.ts";
+import { eventStream, isAfter, sequenceOf, streamOf } from "./job_feed.ts";
+import { forward } from "./remote.ts";
+import { isOver, withId } from "./turn.ts";
+
+const FORMAT = FORMATS.responses;
+
+/** Where a response is. */
+type Found = { stored: StoredResponse; job: Job | undefined } | { pin: Pin };
+
+/** Does with a response that is kept here what `act` says; asks the upstream that keeps it else. */
+async function at(
+  exchange: Exchange,
+  method: "GET" | "POST" | "DELETE",
+  rest: string,
+  act: (stored: StoredResponse, job: Job | undefined) => Handled,
+): Promise<Handled> {
+  const { params: [id = ""] } = exchange;
+  const found = find(exchange, id);
+  if (found === undefined) return refuse(exchange, noResponse(id), FORMAT);
+  if ("stored" in found) return act(found.stored, found.job);
+  return await forward(exchange, found.pin, method, `/responses/${encodeURIComponent(id)}${rest}`);
+}
+
+function find({ services, request }: Exchange, id: string): Found | undefined {
+  const { state, jobs } = services;
+  const scope = scopeOf(request.headers);
+  const stored = state.get(scope, id);
+  if (stored === undefined) {
+    const pin = state.pinned(scope, id);
+    return pin === undefined ? undefined : { pin };
+  }
+  const job = jobs.get(scope, id);
+  if (job !== undefined) return { stored: { ...stored, response: job.response }, job };
+  if (isOver(stored.response)) return { stored, job };
+  const ended = { ...stored, response: abandoned(stored.response) };
+  state.put(ended);
+  return { stored: ended, job };
+}
+
+/** `GET /responses/{id}`; `?stream=true&starting_after=n`: as the stream that it was, or still is. */
+export function retrieve(exchange: Exchange): Promise<Handled> {
+  return at(exchange, "GET", "", (stored, job) => {
+    const query = exchange.url.searchParams;
+    if (query.get("stream") !== "true") return told(exchange, stored.response);
+    const after = Number(query.get("starting_after") ?? -1);
+    if (!Number.isInteger(after)) {
+      return refuse(exchange, invalid("Expected starting_after to be a whole number", "starting_after"), FORMAT);
+    }
+    if (job !== undefined && !job.isStreamed) {
+      const message = "This response is still being made, and was not asked for with stream: true; poll it instead";
+      return refuse(exchange, invalid(message, "stream"), FORMAT);
+    }
+    return { response: replayed(exchange, stored, job, after) };
+  });
+}
+
+/** As it was told where that is known, else as it might have been. */
+function replayed(
+  { services, requestId }: Exchange,
+  stored: StoredResponse,
+  job: Job | undefined,
+  after: number,
+): Response {
+  const headers = idHeaders(requestId);
+  if (job !== undefined) return streamOf(job, after, services.config.timeouts, headers);
+  const told = services.state.frames(stored.scope, stored.id)?.filter((frame) => isAfter(sequenceOf(frame), after));
+  return eventStream((told ?? [...replayFrames(stored.response, after)]).join(""), headers);
+}
+
+/** `DELETE /responses/{id}` */
+export async function remove(exchange: Exchange): Promise<Handled> {
+  const { services, request, params: [id = ""] } = exchange;
+  const scope = scopeOf(request.headers);
+  const handled = await at(exchange, "DELETE", "", (_stored, job) => {
+    if (job !== undefined) endJob(job);
+    services.state.delete(scope, id);
+    return told(exchange, { id, object: "response", deleted: true });
+  });
+  if (handled.response.ok) services.state.unpin(scope, id);
+  return handled;
+}
+
+/** `POST /responses/{id}/cancel`: one that is over stays as it is. */
+export function cancel(exchange: Exchange): Promise<Handled> {
+  return at(exchange, "POST", "/cancel", (stored, job) => {
+    if (stored.response["background"] !== true) {
+      return refuse(exchange, invalid("Only a response made with background: true can be cancelled"), FORMAT);
+    }
+    if (job === undefined || isOver(job.response)) return told(exchange, stored.response);
+    endJob(job);
+    exchange.services.state.put({ ...stored, response: job.response });
+    return told(exchange, job.response);
+  });
+}
+
+function endJob(job: Job): void {
+  job.response = cancelled(job.response);
+  job.cancel();
+}
+
+/** `GET /responses/{id}/input_items` */
+export function inputItems(exchange: Exchange): Promise<Handled> {
+  return at(exchange, "GET", "/input_items", ({ id, input }) => {
+    const items = input.map((item, index) => shownItem(withId(item, `${id}:${index}`)));
+    const page = pageOf(items, exchange.url.searchParams);
+    return page.ok ? json(exchange, page) : refuse(exchange, page.failure, FORMAT);
+  });
+}
+
+function told({ requestId }: Exchange, body: JsonObject): Handled {
+  return { response: Response.json(body, { headers: idHeaders(requestId) }) };
+}

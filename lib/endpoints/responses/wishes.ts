@@ -1,0 +1,63 @@
+/** What a request of the Responses API asks of state, read from its bytes; the rest of it is the formats' matter. */
+import { Buffer } from "node:buffer";
+import { isObject, type JsonObject } from "../../base/fields.ts";
+import { parseJson, scanObject, setMembers } from "../../base/json.ts";
+import type { Call } from "../../plan.ts";
+
+export interface Wishes {
+  /** The response is to be kept; so it is unless the client says no. */
+  store: boolean;
+  background: boolean;
+  previousId?: string;
+  conversationId?: string;
+}
+
+/** Members of a wrong type are left to whoever checks the whole request. */
+export function wishesOf(call: Call): Wishes {
+  const previousId = member(call, "previous_response_id");
+  const conversation = member(call, "conversation");
+  const conversationId = isObject(conversation) ? conversation["id"] : conversation;
+  return {
+    store: (member(call, "store") ?? true) === true,
+    background: member(call, "background") === true,
+    ...(typeof previousId === "string" && previousId !== "" ? { previousId } : {}),
+    ...(typeof conversationId === "string" && conversationId !== "" ? { conversationId } : {}),
+  };
+}
+
+function member({ bytes, members }: Call, name: string): unknown {
+  const span = members.get(name);
+  if (span === undefined) return undefined;
+  try {
+    return parseJson(new TextDecoder().decode(bytes.subarray(span.start, span.end)));
+  } catch {
+    return undefined;
+  }
+}
+
+/** The items of the request's own `input`, as they came; what is no item is left out. */
+export function inputOf(call: Call): JsonObject[] {
+  return itemsOf(member(call, "input"));
+}
+
+/** A string is one user message, an object one item. */
+export function itemsOf(input: unknown): JsonObject[] {
+  if (typeof input === "string") return [{ type: "message", role: "user", content: input }];
+  if (isObject(input)) return [input];
+  return Array.isArray(input) ? input.filter(isObject) : [];
+}
+
+/** Whether some item may be there by its id alone. */
+export function mayRefer({ bytes, members }: Call): boolean {
+  const span = members.get("input");
+  if (span === undefined) return false;
+  return Buffer.from(bytes.buffer, bytes.byteOffset + span.start, span.end - span.start).includes("item_reference");
+}
+
+/** The call with these members of its body set to these JSON texts. */
+export function withMembers(call: Call, values: ReadonlyMap<string, string>): Call {
+  if (values.size === 0) return call;
+  const bytes = setMembers(call.bytes, call.members, values);
+  const scanned = scanObject(bytes);
+  return { ...call, bytes, members: scanned.ok ? scanned.value : call.members };
+}

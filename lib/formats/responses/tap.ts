@@ -1,0 +1,123 @@
+/** Lets a teller speak in an answer whose bytes pass: the events that carry the response object are read, no others. */
+import { Buffer } from "node:buffer";
+import { isObject, type JsonObject } from "../../base/fields.ts";
+import { parseJson } from "../../base/json.ts";
+import { joinBytes, namedFrame, SseReader } from "../../base/sse.ts";
+import type { Tap, Teller } from "../../format.ts";
+
+export function openTap(teller: Teller): Tap {
+  return new ResponseTap(teller);
+}
+
+const NOTHING = new Uint8Array(0);
+
+/** An event that is larger passes as it is. */
+const MAX_EVENT_BYTES = 32 * 1024 * 1024;
+/** Where in an event its type stands. */
+const TYPE_WITHIN = 256;
+const LIFECYCLE = /response\.(?:created|queued|in_progress|completed|incomplete|failed|cancelled)\b/;
+
+class ResponseTap implements Tap {
+  readonly #teller: Teller;
+  /** An event that isn't whole yet. */
+  #held: Uint8Array[] = [];
+  #heldBytes = 0;
+
+  constructor(teller: Teller) {
+    this.#teller = teller;
+  }
+
+  push(bytes: Uint8Array): Uint8Array {
+    if (this.#teller.isDone && this.#heldBytes === 0) return bytes;
+    this.#held.push(bytes);
+    this.#heldBytes += bytes.length;
+    const end = endOfEvents(bytes);
+    if (end === 0 && this.#heldBytes < MAX_EVENT_BYTES) return NOTHING;
+    const all = this.#take();
+    if (end === 0) return all;
+    const rest = bytes.subarray(end);
+    if (rest.length > 0) this.#held = [rest.slice()];
+    this.#heldBytes = rest.length;
+    return this.#told(all.subarray(0, all.length - rest.length));
+  }
+
+  /** The last event may lack its blank line. */
+  end(): Uint8Array {
+    const bytes = this.#take();
+    const end = endOfEvents(bytes);
+    return joinBytes([this.#told(bytes.subarray(0, end)), this.#event(bytes.subarray(end))]);
+  }
+
+  #take(): Uint8Array {
+    const all = joinBytes(this.#held);
+    this.#held = [];
+    this.#heldBytes = 0;
+    return all;
+  }
+
+  whole(bytes: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
+    const response = parse(new TextDecoder().decode(bytes));
+    if (response === undefined) return bytes;
+    const told = this.#teller.tell(response);
+    return told === response ? bytes : new TextEncoder().encode(JSON.stringify(told));
+  }
+
+  /** `bytes`: whole events. */
+  #told(bytes: Uint8Array): Uint8Array {
+    const out: Uint8Array[] = [];
+    let from = 0;
+    for (let to = firstEnd(bytes, 0); to > 0; to = firstEnd(bytes, from)) {
+      out.push(this.#event(bytes.subarray(from, to)));
+      from = to;
+    }
+    out.push(bytes.subarray(from));
+    return joinBytes(out);
+  }
+
+  #event(bytes: Uint8Array): Uint8Array {
+    if (this.#teller.isDone || !LIFECYCLE.test(new TextDecoder().decode(bytes.subarray(0, TYPE_WITHIN)))) return bytes;
+    const reader = new SseReader(MAX_EVENT_BYTES * 2);
+    const [event] = [...reader.feed(bytes), ...reader.end()];
+    const value = event === undefined ? undefined : parse(event.data);
+    if (event === undefined || value === undefined || !isObject(value["response"])) return bytes;
+    const told = this.#teller.tell(value["response"]);
+    if (told === value["response"]) return bytes;
+    const type = event.event === "" ? String(value["type"]) : event.event;
+    return new TextEncoder().encode(namedFrame(type, JSON.stringify({ ...value, response: told })));
+  }
+}
+
+function parse(text: string): JsonObject | undefined {
+  try {
+    const value = parseJson(text);
+    return isObject(value) ? value : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+const ENDS: readonly (readonly [string, number])[] = [["\n\n", 2], ["\r\n\r\n", 4]];
+
+/** The end of the last whole event, 0 where there is none. */
+function endOfEvents(bytes: Uint8Array): number {
+  const buffer = bufferOf(bytes);
+  return Math.max(...ENDS.map(([end, length]) => {
+    const at = buffer.lastIndexOf(end);
+    return at === -1 ? 0 : at + length;
+  }));
+}
+
+/** The end of the first event from `from` on, 0 where there is none. */
+function firstEnd(bytes: Uint8Array, from: number): number {
+  const buffer = bufferOf(bytes);
+  const found = ENDS.map(([end, length]) => {
+    const at = buffer.indexOf(end, from);
+    return at === -1 ? Infinity : at + length;
+  });
+  const first = Math.min(...found);
+  return first === Infinity ? 0 : first;
+}
+
+function bufferOf(bytes: Uint8Array): Buffer {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}

@@ -14,16 +14,28 @@ import { type Destination, shownRequest } from "./upstream.ts";
 
 /** The rule that matched, the target, what is sent where, and what is lost; or the error that the client would get. */
 export function explain(call: Call, route: Route): JsonObject {
+  const planned = planCall(call, route);
+  if (!planned.ok) return explainRefusal(call, route, planned.failure);
+  const { body, losses } = planned.value;
+  return {
+    ...headOf(call, route),
+    ...sent(destinationOf(call, route, planned.value), body),
+    losses: losses.list.map(toldLoss),
+  };
+}
+
+/** The same of a call that gets no further than this failure. */
+export function explainRefusal(call: Call, route: Route, failure: Failure): JsonObject {
+  return { ...headOf(call, route), refused: shownError(call, failure) };
+}
+
+function headOf(call: Call, route: Route): JsonObject {
   const format = upstreamFormat(call, route);
-  const head = {
+  return {
     ...routeOf(call, route),
     mode: format === call.client ? "pass-through" : "translation",
     upstream: apiName(format),
   };
-  const planned = planCall(call, route);
-  if (!planned.ok) return { ...head, refused: shownError(call, planned.failure) };
-  const { body, losses } = planned.value;
-  return { ...head, ...sent(destinationOf(call, route, planned.value), body), losses: losses.list.map(toldLoss) };
 }
 
 /** The same of a count of tokens, which is sent only where the upstream counts. */

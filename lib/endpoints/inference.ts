@@ -2,9 +2,9 @@
 import type { JsonObject } from "../base/fields.ts";
 import { servedModels } from "../admin.ts";
 import { countTokens } from "../count.ts";
-import { type Result, success } from "../base/failure.ts";
+import { type Failure, type Result, success } from "../base/failure.ts";
 import { type Entry, type Exchange, type Handled, type Handler, idHeaders, readCall, refuse } from "../exchange.ts";
-import { explain, explainCount } from "../explain.ts";
+import { explain, explainCount, explainRefusal } from "../explain.ts";
 import { apiName, type Format } from "../format.ts";
 import type { Call } from "../plan.ts";
 import { relay } from "../relay.ts";
@@ -37,7 +37,7 @@ export async function ask(exchange: Exchange, client: Format, asking: Asking): P
   if (!asked.ok) return refuse(exchange, asked.failure, client);
   const { route } = asked.value;
   const prepared = asking.prepare?.(asked.value.call, route, exchange) ?? success(asked.value.call);
-  if (!prepared.ok) return refuse(exchange, prepared.failure, client);
+  if (!prepared.ok) return refusedCall(exchange, asked.value.call, route, prepared.failure);
   const call = prepared.value;
   if (wantsExplanation(exchange)) return explained(exchange, asking.explain(call, route));
   return handled(call, route, await asking.ask(call, route, exchange));
@@ -50,6 +50,13 @@ export async function readAsked(exchange: Exchange, client: Format): Promise<Res
   const { config } = exchange.services;
   const routed = route(config, prepared.value.model, servedModels(config));
   return routed.ok ? success({ call: prepared.value, route: routed.value }) : routed;
+}
+
+/** A call that gets no further, told or explained. */
+export function refusedCall(exchange: Exchange, call: Call, route: Route, failure: Failure): Handled {
+  return wantsExplanation(exchange)
+    ? explained(exchange, explainRefusal(call, route, failure))
+    : refuse(exchange, failure, call.client);
 }
 
 export function wantsExplanation({ request }: Exchange): boolean {

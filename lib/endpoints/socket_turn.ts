@@ -69,7 +69,7 @@ class Turn {
       if (value !== null) headers[name] = value;
     }
     this.#failed();
-    this.#send(errorFrame(response.ok ? 502 : response.status, body, headers));
+    this.#send(errorFrame(statusOf(response, body), body, headers));
   }
 
   async #forward(response: Response, reader: ReadableStreamDefaultReader<Uint8Array>): Promise<void> {
@@ -184,6 +184,12 @@ function noAnswer(): Failure {
 }
 
 /** Of events whose framing has no name. */
+/** On a socket an id that is unknown is a 400 (OpenAI's guide), where it is a 404 over HTTP. */
+function statusOf({ ok, status }: Response, { error }: JsonObject): number {
+  const isUnknownId = isObject(error) && error["code"] === "previous_response_not_found";
+  return isUnknownId ? 400 : ok ? 502 : status;
+}
+
 function typeOf(data: string): string {
   return /^\s*\{\s*"type"\s*:\s*"([^"]*)"/.exec(data)?.[1] ?? String(jsonObject(data)?.["type"]);
 }

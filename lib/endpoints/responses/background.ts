@@ -119,8 +119,13 @@ function addEnd(job: Job): void {
   const { lastFrame } = job;
   if (lastFrame !== undefined && ENDS.test(lastFrame.text)) return;
   const frames = [...replayFrames(job.response, lastFrame?.sequence ?? -1)];
-  for (const text of lastFrame === undefined ? frames : frames.slice(-1)) job.add({ sequence: sequenceOf(text), text });
+  for (const text of lastFrame === undefined ? frames : frames.slice(-END_FRAMES)) {
+    job.add({ sequence: sequenceOf(text), text });
+  }
 }
+
+/** The terminal event, and `[DONE]`. */
+const END_FRAMES = 2;
 
 const ENDS = /^(?:event: (?:response\.(?:completed|incomplete|failed)|error)$|data: \[DONE\])/m;
 

@@ -7,7 +7,7 @@ import { FORMATS } from "../../formats/mod.ts";
 import { type Call, upstreamFormat } from "../../plan.ts";
 import { relay } from "../../relay.ts";
 import type { Route } from "../../router.ts";
-import { explained, handled, readAsked, wantsExplanation } from "../inference.ts";
+import { explained, handled, readAsked, refusedCall, wantsExplanation } from "../inference.ts";
 import { startInBackground } from "./background.ts";
 import { expanded, type History, historyOf, ownItems, type Place } from "./history.ts";
 import { OwnTurn, PassedTurn, type TurnContext } from "./turn.ts";
@@ -29,7 +29,7 @@ export async function answerResponses(exchange: Exchange): Promise<Handled> {
   const { call, route } = asked.value;
   const wishes = wishesOf(call);
   const prepared = await prepare(exchange, call, route, wishes);
-  if (!prepared.ok) return refuse(exchange, prepared.failure, FORMAT);
+  if (!prepared.ok) return refusedCall(exchange, call, route, prepared.failure);
   const { call: ready, own, context } = prepared.value;
   if (wantsExplanation(exchange)) return explained(exchange, explain(ready, route));
   if (own !== undefined && wishes.background && !context.isTrial) {

@@ -142,7 +142,10 @@ function* beginPart(state: State, index: number, part: Part, raw: JsonObject): G
       return;
     }
     case "compaction": {
-      const { i } = yield* open(state, index, "compaction", { kind: "compaction" });
+      const { i } = yield* open(state, index, "compaction", {
+        kind: "compaction",
+        ...(part.extra === undefined ? {} : { extra: part.extra }),
+      });
       if (part.text !== undefined && part.text !== "") yield { t: "text", c: 0, i, delta: part.text };
       for (const opaque of part.opaque ?? []) yield { t: "opaque", c: 0, i, opaque };
       return;

@@ -1,7 +1,7 @@
 /** Output items of an answer, neutral → wire: what JSON answers and streams build in common (TRANSLATION.md, 3.4). */
 import type { JsonObject } from "../../base/fields.ts";
 import type { Losses } from "../../format.ts";
-import type { Citation, Item, NativePart, Opaque, ReasoningPart, ToolCallPart } from "../../neutral.ts";
+import type { Citation, Item, NativePart, Opaque, Part, ReasoningPart, ToolCallPart } from "../../neutral.ts";
 import { sealSummary } from "../../translation/compaction.ts";
 import { sealEnvelope } from "../../translation/envelope.ts";
 import { ownItemId } from "../../translation/ids.ts";
@@ -9,7 +9,7 @@ import { sealWords } from "../../translation/sealed_words.ts";
 import { shiftCitation } from "./content_decode.ts";
 import { encodeCitation } from "./content_encode.ts";
 import { PIECE_BREAK } from "./item_decode.ts";
-import { defined, ownFields } from "./wire.ts";
+import { defined, FORMAT, ownFields } from "./wire.ts";
 
 export type ItemStatus = "in_progress" | "completed" | "incomplete";
 
@@ -123,6 +123,12 @@ export function callPrefix(part: ToolCallPart): string {
 /** A call without arguments is `{}`: clients parse it. What was sent of it already stays: deltas add up to the whole. */
 export function wholeArguments(part: ToolCallPart, text: string): string {
   return part.toolKind === "function" && text.trim() === "" ? `${text}{}` : text;
+}
+
+/** A compaction's members beside its text and what seals it. `index`: its item's place. */
+export function loseMembers({ extra }: Pick<Part, "extra">, losses: Losses, index: number): void {
+  if (extra === undefined || extra.format === FORMAT) return;
+  losses.add(`output[${index}]`, `responses has no place for ${Object.keys(extra.fields).join(" and ")}`);
 }
 
 /** Its text goes along sealed: the format has no place for it, and models of other makers can read nothing else. */

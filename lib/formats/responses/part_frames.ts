@@ -12,6 +12,7 @@ import {
   compactionItem,
   encodeAnnotations,
   itemId,
+  loseMembers,
   nativeItem,
   refusalContent,
   textContent,
@@ -190,11 +191,14 @@ function* addNative(state: FrameState, open: OpenPart, part: NativePart): Genera
   yield* addWords(state, open, part.text);
 }
 
+/** The next item's place, as a whole answer counts them: the item that is still open is one already. */
+function nextPlace({ output, item }: FrameState): number {
+  return output.length + (item === undefined ? 0 : 1);
+}
+
 /** What this format has no item for, in words where it has any. */
 function* addWords(state: FrameState, open: OpenPart, text: string | undefined): Generator<string> {
-  // As a whole answer counts them: the item that is still open is one already.
-  const at = state.output.length + (state.item === undefined ? 0 : 1);
-  state.losses.add(`output[${at}]`, "responses has no such item");
+  state.losses.add(`output[${nextPlace(state)}]`, "responses has no such item");
   if (text === undefined || text === "") return;
   open.part = { kind: "text", text: "" };
   yield* addDelta(state, text);
@@ -212,6 +216,7 @@ export function* endPart(state: FrameState): Generator<string> {
 function* endCompaction(state: FrameState, open: OpenPart): Generator<string> {
   const { text, opaques, part } = open;
   open.text = "";
+  loseMembers(part, state.losses, nextPlace(state));
   yield* addWhole(state, compactionItem(itemId("cmp_", part.item?.id, state.output), text, opaques));
 }
 

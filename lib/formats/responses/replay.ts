@@ -1,6 +1,6 @@
 /** A whole response as the stream that it might have come in (TRANSLATION.md, 4.3 and section 6). */
 import { isObject, type JsonObject } from "../../base/fields.ts";
-import { namedFrame } from "../../base/sse.ts";
+import { dataFrame, namedFrame } from "../../base/sse.ts";
 
 /** An event without its number. */
 type Told = readonly [type: string, fields: JsonObject];
@@ -17,7 +17,11 @@ export function* replayFrames(response: JsonObject, after: number): Generator<st
     const sequence = isLast ? Math.max(index, after + 1) : index;
     yield namedFrame(type, JSON.stringify({ type, sequence_number: sequence, ...fields }));
   }
+  yield DONE;
 }
+
+/** What ends a stream of this format (Open Responses, 2026-04-24). */
+const DONE = dataFrame("[DONE]");
 
 function* eventsOf(response: JsonObject): Generator<Told> {
   const begun = {

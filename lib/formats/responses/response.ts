@@ -14,6 +14,7 @@ import {
   compactionItem,
   encodeAnnotations,
   itemId,
+  loseMembers,
   messageItem,
   nativeItem,
   reasoningItem,
@@ -182,6 +183,7 @@ function addPart(state: OutputState, part: Part, rest: readonly Part[]): void {
       return addItem(state, callItem(id, "completed", part, wholeArguments(part, part.arguments)));
     }
     case "compaction":
+      loseMembers(part, state.answer.losses, state.items.length);
       return addItem(
         state,
         compactionItem(itemId("cmp_", part.item?.id, state.items), part.text, part.opaque ?? []),

@@ -50,7 +50,7 @@ function never(): number {
 
 function fetchFrom(attempt: Attempt, signal: AbortSignal): Promise<Response> {
   const { url, headers } = addressed(attempt);
-  const { method = "POST", body } = attempt;
+  const { body } = attempt;
   if (body === undefined) delete headers["content-type"];
   const init = {
     method: attempt.method ?? "POST",

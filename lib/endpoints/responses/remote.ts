@@ -42,6 +42,7 @@ export async function forward(
     headers: {
       ...FORMAT.passedHeaders(exchange.request.headers, targetOf(route, FORMAT)),
       accept: call.stream ? "text/event-stream" : "application/json",
+      ...(body === undefined ? {} : { "content-type": "application/json" }),
     },
     ...(body === undefined ? {} : { body }),
     signal: call.abort.signal,

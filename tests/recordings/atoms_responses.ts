@@ -217,8 +217,8 @@ function readSearch(item: Members, type: string, out: Writer): void {
   if (type === "tool_search_call") {
     return out.call(item.text("call_id"), "tool_search", item.take("arguments"), item.path);
   }
-  const names = item.list("tools").map((tool) => `Tool found: ${tool.text("name")}`);
-  out.result(item.text("call_id"), names.join("\n"), item.path);
+  const lines = item.list("tools").map((tool) => `${tool.text("name")}: ${tool.text("description")}`);
+  out.result(item.text("call_id"), ["These tools can be called now:", ...lines].join("\n"), item.path);
 }
 
 function readOutput(item: Members, out: Writer): void {

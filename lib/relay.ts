@@ -141,7 +141,7 @@ class Trip {
     if (cutter !== undefined) stages.push(cutter);
     const { memory, scope } = call;
     if (!call.client.signsCalls) stages.push(openSignatureCarrier());
-    if (!call.client.hasPhases) stages.push(openPhaseCarrier());
+    if (!call.client.hasPhases) stages.push(openPhaseCarrier(answer.losses));
     if (call.client.dropsReasoning) stages.push(openObserver((parts) => memory.remember(scope, parts)));
     if (call.client.oneOpenPart) stages.push(openSequencer());
     return {
@@ -159,7 +159,7 @@ class Trip {
     const { call } = this;
     const restored = encoded.restore.size > 0 ? restoreResponse(whole, encoded.restore) : whole;
     const cut = encoded.emulateStop === undefined ? restored : cutResponse(restored, encoded.emulateStop);
-    const phased = call.client.hasPhases ? cut : carryPhases(cut);
+    const phased = call.client.hasPhases ? cut : carryPhases(cut, this.#answerLosses);
     const parts: readonly Part[] = phased.candidates[0]?.parts ?? [];
     if (call.client.dropsReasoning) call.memory.remember(call.scope, parts);
     return call.client.signsCalls ? phased : carrySignatures(phased);

@@ -116,6 +116,8 @@ export interface Extra {
   fields: JsonObject;
   /** The one of `fields` that only wraps members of the same thing (chat's `function`): each of them has its own path. */
   wrapper?: string;
+  /** Those of `fields` that other formats do unasked: leaving them out loses nothing. */
+  unasked?: readonly string[];
 }
 
 export type Role = "system" | "developer" | "user" | "assistant" | "tool";

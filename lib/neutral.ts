@@ -368,6 +368,8 @@ export interface Stop {
   explanation?: string;
   /** The upstream's own word. */
   raw?: string;
+  /** The upstream gave no word: what the answer holds tells the reason. */
+  assumed?: true;
 }
 
 /** Tokens. `inputTokens` counts all input, cached or not; `outputTokens` all output, reasoning included. */

@@ -447,6 +447,12 @@ describe("tools (2.4 to 2.6)", () => {
       ],
     ],
     ["messages", "or/gpt-4o", { tools: [{ type: "web_search_20250305", name: "web_search", max_uses: null }] }, []],
+    [
+      "messages",
+      "or/gpt-4o",
+      { tools: [{ type: "web_search_20250305", name: "web_search", max_uses: 3, blocked_domains: ["a.b"] }] },
+      ["tools[0].max_uses", "tools[0].blocked_domains"],
+    ],
     ["chat", SONNET, {
       tools: [{
         type: "custom",

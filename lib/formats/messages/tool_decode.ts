@@ -3,7 +3,7 @@ import { Fields, type JsonObject } from "../../base/fields.ts";
 import type { Extra, Tool, ToolChoice, WebSearch } from "../../neutral.ts";
 import { leftovers } from "../../translation/leftover.ts";
 import { clientTool } from "./client_tools.ts";
-import { decodeCache, defined, mergeJson, ownExtra, unread } from "./wire.ts";
+import { decodeCache, defined, mergeJson, unread } from "./wire.ts";
 
 export function decodeTools(body: Fields): Tool[] {
   const tools = body.array("tools") ?? [];

@@ -397,3 +397,10 @@ describe("responses stream encoder: whatever is answered", () => {
     );
   });
 });
+
+test("a turn that was paused says so by name: there is no status for it", () => {
+  const answer = answerTo();
+  const encoder = responses.openEncoder(answer);
+  for (const event of [START, beginText(0), text(0, "A"), done(0), finish("pause"), END]) [...encoder.encode(event)];
+  assert.deepEqual(answer.losses.list.map(({ path }) => path), ["status"]);
+});

@@ -263,6 +263,7 @@ describe("who pays and who asks (2.1)", () => {
     ["responses", "oc/gpt-4o", { metadata: { a: "b" } }, ["metadata"]],
     ["responses", "oc/gpt-4o", { metadata: {} }, []],
     ["responses", "oc/gpt-4o", { metadata: { a: "b" }, store: true }, [], ["store", true]],
+    ["responses", "lab/m", { store: true }, [], ["store", undefined]],
     ["chat", "or/gpt-4o", {}, [], ["store", false]],
   ]);
 });

@@ -116,6 +116,8 @@ export interface Extra {
   fields: JsonObject;
   /** The one of `fields` that only wraps members of the same thing (chat's `function`): each of them has its own path. */
   wrapper?: string;
+  /** Those of `fields` that other formats do unasked: leaving them out loses nothing. */
+  unasked?: readonly string[];
 }
 
 export type Role = "system" | "developer" | "user" | "assistant" | "tool";
@@ -366,6 +368,8 @@ export interface Stop {
   explanation?: string;
   /** The upstream's own word. */
   raw?: string;
+  /** The upstream gave no word: what the answer holds tells the reason. */
+  assumed?: true;
 }
 
 /** Tokens. `inputTokens` counts all input, cached or not; `outputTokens` all output, reasoning included. */

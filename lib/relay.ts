@@ -19,6 +19,7 @@ import { type Arrived, failureReply, type Relayed, type ReplyContext, replyWith 
 import type { Route } from "./router.ts";
 import { type Feed, PassFeed, TranslatedFeed, type Translation } from "./stream.ts";
 import { TappedFeed } from "./tapped.ts";
+import { loseAssumed, openStopWitness } from "./translation/assumed_stop.ts";
 import { carrySignatures, openSignatureCarrier } from "./translation/call_signatures.ts";
 import { openObserver } from "./translation/carry.ts";
 import { estimateInputTokens, tokensOfBytes, utf8Length } from "./translation/estimate.ts";
@@ -136,12 +137,13 @@ class Trip {
   #translation(answer: Answer, encoded: EncodedRequest): Translation {
     const { call, plan, route } = this;
     const stages: Stage[] = [];
+    stages.push(openStopWitness(answer.losses));
     if (encoded.restore.size > 0) stages.push(openRestore(encoded.restore));
     const cutter = encoded.emulateStop === undefined ? undefined : openStopCutter(encoded.emulateStop);
     if (cutter !== undefined) stages.push(cutter);
     const { memory, scope } = call;
     if (!call.client.signsCalls) stages.push(openSignatureCarrier());
-    if (!call.client.hasPhases) stages.push(openPhaseCarrier());
+    if (!call.client.hasPhases) stages.push(openPhaseCarrier(answer.losses));
     if (call.client.dropsReasoning) stages.push(openObserver((parts) => memory.remember(scope, parts)));
     if (call.client.oneOpenPart) stages.push(openSequencer());
     return {
@@ -157,9 +159,10 @@ class Trip {
   /** An upstream's whole answer with the client's tool names, cut where its stop sequences say. */
   #undo(whole: NeutralResponse, encoded: EncodedRequest): NeutralResponse {
     const { call } = this;
+    for (const { stop } of whole.candidates) loseAssumed(stop, this.#answerLosses);
     const restored = encoded.restore.size > 0 ? restoreResponse(whole, encoded.restore) : whole;
     const cut = encoded.emulateStop === undefined ? restored : cutResponse(restored, encoded.emulateStop);
-    const phased = call.client.hasPhases ? cut : carryPhases(cut);
+    const phased = call.client.hasPhases ? cut : carryPhases(cut, this.#answerLosses);
     const parts: readonly Part[] = phased.candidates[0]?.parts ?? [];
     if (call.client.dropsReasoning) call.memory.remember(call.scope, parts);
     return call.client.signsCalls ? phased : carrySignatures(phased);

@@ -10,6 +10,7 @@ import { abortWith, callOf, type Exchange, type Handled } from "../exchange.ts";
 import { explain } from "../explain.ts";
 import type { Format } from "../format.ts";
 import { FORMATS } from "../formats/mod.ts";
+import type { Loss } from "../neutral.ts";
 import type { Call } from "../plan.ts";
 import { relay } from "../relay.ts";
 import type { Relayed } from "../reply.ts";
@@ -62,8 +63,11 @@ function summaryCall(call: Call, exchange: Exchange, abort: AbortController): Re
     store: false,
     ...(Array.isArray(members["tools"]) && members["tools"].length > 0 ? { tool_choice: "none" } : {}),
   };
-  return callOf(exchange, FORMATS.responses, new TextEncoder().encode(JSON.stringify(asked)), abort);
+  const summing = callOf(exchange, FORMATS.responses, new TextEncoder().encode(JSON.stringify(asked)), abort);
+  return summing.ok ? success({ ...summing.value, lost: [...summing.value.lost ?? [], EMULATED] }) : summing;
 }
+
+const EMULATED: Loss = { path: "input", reason: "emulated: the model is asked for a summary" };
 
 function bodyOf(bytes: Uint8Array): Result<JsonObject> {
   try {

@@ -78,7 +78,8 @@ export class ReasoningMemory {
 
   /**
    * Puts what is remembered back into assistant messages that have tool calls but no reasoning, or the same in words
-   * alone (the AI SDK's `reasoning_content`). Where one call occurs in several messages, the last one gets it: that is
+   * alone (the AI SDK's `reasoning_content`); what came back signed gets its places among the other parts again, which
+   * the client's format has no word for (PITFALLS, 1). Where one call occurs in several messages, the last one gets it: that is
    * the one it was remembered from.
    */
   restore(scope: string, request: NeutralRequest): void {
@@ -86,11 +87,10 @@ export class ReasoningMemory {
     const used = new Set<string>();
     for (let index = request.messages.length - 1; index >= 0; index--) {
       const message = request.messages[index];
-      if (message === undefined || !lacksSignatures(message)) continue;
-      const echoed = wordsOf(message.parts);
-      const parts = this.#restored(scope, message.parts.filter(({ kind }) => kind !== "reasoning"), used);
-      if (parts === undefined || (echoed !== "" && echoed !== wordsOf(parts))) continue;
-      request.messages[index] = { ...message, parts };
+      if (message === undefined || !hasCalls(message)) continue;
+      const restored = this.#restored(scope, message.parts.filter(({ kind }) => kind !== "reasoning"), used);
+      const parts = restored && settled(restored, message.parts.filter((part) => part.kind === "reasoning"));
+      if (parts !== undefined) request.messages[index] = { ...message, parts };
     }
   }
 
@@ -156,9 +156,23 @@ function holdsAnything(part: ReasoningPart): boolean {
   return part.text !== "" || (part.opaque?.length ?? 0) > 0;
 }
 
-function lacksSignatures({ role, parts }: Message): boolean {
-  return role === "assistant" && parts.some((part) => part.kind === "tool_call") &&
-    !parts.some((part) => part.kind === "reasoning" && part.opaque !== undefined);
+function hasCalls({ role, parts }: Message): boolean {
+  return role === "assistant" && parts.some((part) => part.kind === "tool_call");
+}
+
+/** What is remembered, unless the client sent back other thinking than that: then its own stays as it is. */
+function settled(restored: Part[], echoed: readonly ReasoningPart[]): Part[] | undefined {
+  const words = wordsOf(echoed);
+  if (words !== "" && words !== wordsOf(restored)) return undefined;
+  if (sealsOf(echoed) === "") return restored;
+  const known = restored.filter((part) => part.kind === "reasoning");
+  if (known.length !== echoed.length || sealsOf(known) !== sealsOf(echoed)) return undefined;
+  const inOrder = echoed.values();
+  return restored.map((part) => part.kind === "reasoning" ? inOrder.next().value ?? part : part);
+}
+
+function sealsOf(parts: readonly ReasoningPart[]): string {
+  return parts.flatMap(({ opaque = [] }) => opaque.map(({ value }) => value)).join(" ");
 }
 
 /** What is thought in words, less the white space that formats join pieces by. */

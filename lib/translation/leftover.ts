@@ -10,11 +10,11 @@ export function saysNothing(value: unknown): boolean {
 
 /** `path`: that of the object which the members stood on; undefined for the body itself. */
 export function leftovers(extra: Extra | undefined, path: string | undefined): string[] {
-  const { fields = {}, wrapper } = extra ?? {};
+  const { fields = {}, wrapper, unasked = [] } = extra ?? {};
   return Object.entries(fields).flatMap(([key, value]) => {
     const at = path === undefined ? key : `${path}.${key}`;
     // An empty string goes back to its own format, where it may be needed; to others it says nothing.
-    if (saysNothing(value) || value === "") return [];
+    if (saysNothing(value) || value === "" || unasked.includes(key)) return [];
     return key === wrapper && isObject(value) ? leftovers({ format: "chat", fields: value }, at) : [at];
   });
 }

@@ -3,6 +3,7 @@
  * 1.3). Clients whose messages have no place for it get it among what is sealed with the thinking before the message,
  * which they send back unchanged (1.4); on the way back it stands on the message again.
  */
+import type { Losses } from "../format.ts";
 import type { Issuer, Message, NeutralEvent, NeutralResponse, Opaque, Part, ReasoningPart } from "../neutral.ts";
 import { NO_EVENTS, partKey, type Stage } from "./stage.ts";
 
@@ -12,13 +13,14 @@ export const PHASE_ISSUER: Issuer = "gateway:phase";
 type PartEnd = Extract<NeutralEvent, { t: "part_end" }>;
 
 /** Holds the end of thinking back until the next event, which may be a message that says its phase. */
-export function openPhaseCarrier(): Stage {
+export function openPhaseCarrier(losses: Losses): Stage {
   const thinking = new Set<string>();
   let held: PartEnd | undefined;
   return {
     push(event) {
       if (event.t === "keepalive" || event.t === "usage") return [event];
-      const before = held === undefined ? NO_EVENTS : released(held, event);
+      if (event.t === "part_start" && held === undefined) losePhase(event.part, losses);
+      const before = held === undefined ? NO_EVENTS : released(held, event, losses);
       held = undefined;
       if (event.t === "part_start" && event.part.kind === "reasoning") thinking.add(partKey(event));
       if (event.t !== "part_end" || !thinking.delete(partKey(event))) return [...before, event];
@@ -28,9 +30,15 @@ export function openPhaseCarrier(): Stage {
   };
 }
 
-function released(held: PartEnd, next: NeutralEvent): NeutralEvent[] {
-  const phase = next.t === "part_start" && next.c === held.c ? phaseOf(next.part) : undefined;
+function released(held: PartEnd, next: NeutralEvent, losses: Losses): NeutralEvent[] {
+  const isNext = next.t === "part_start" && next.c === held.c;
+  if (next.t === "part_start" && !isNext) losePhase(next.part, losses);
+  const phase = isNext ? phaseOf(next.part) : undefined;
   return phase === undefined ? [held] : [{ t: "opaque", c: held.c, i: held.i, opaque: sealed(phase) }, held];
+}
+
+function losePhase(part: Part | undefined, losses: Losses): void {
+  if (phaseOf(part) !== undefined) losses.add("phase", "no thinking stands before the message that could carry it");
 }
 
 function phaseOf(part: Part | undefined): string | undefined {
@@ -42,10 +50,11 @@ function sealed(phase: string): Opaque {
 }
 
 /** The same for a whole answer. */
-export function carryPhases(response: NeutralResponse): NeutralResponse {
+export function carryPhases(response: NeutralResponse, losses: Losses): NeutralResponse {
   const candidates = response.candidates.map((candidate) => ({
     ...candidate,
     parts: candidate.parts.map((part, index) => {
+      if (candidate.parts[index - 1]?.kind !== "reasoning") losePhase(part, losses);
       const phase = part.kind === "reasoning" ? phaseOf(candidate.parts[index + 1]) : undefined;
       return phase === undefined ? part : { ...part, opaque: [...part.opaque ?? [], sealed(phase)] };
     }),
@@ -72,12 +81,12 @@ function restoredParts(parts: readonly Part[]): Part[] {
       carrier = part;
       return withoutPhase(part);
     }
-    const phase = carrier?.opaque?.find((opaque) => opaque.kind === "phase")?.value;
-    if (part.kind !== "text" || phase === undefined) {
-      carrier = undefined;
-      return [part];
-    }
-    return [{ ...part, item: { ...itemPath(carrier), ...part.item, phase } }];
+    const said = carrier;
+    // It speaks of the message right behind it: the next one may be of another phase.
+    carrier = undefined;
+    const phase = said?.opaque?.find((opaque) => opaque.kind === "phase")?.value;
+    if ((part.kind !== "text" && part.kind !== "refusal") || phase === undefined) return [part];
+    return [{ ...part, item: { ...itemPath(said), ...part.item, phase } }];
   });
 }
 

@@ -25,8 +25,6 @@ function meet(id: string, first: string, second: string) {
 
 /** What each library says that other formats have no place for, by its own API. */
 const LOSSES: Record<string, Partial<Record<FormatName, string[]>>> = {
-  // Arguments as they come, by a flag of Anthropic's; elsewhere they do so anyway.
-  "ai_sdk.js": { messages: ["tools[n].eager_input_streaming"] },
   // The agent's name on its messages.
   "langchain.js": { chat: ["messages[n].name"] },
 };

@@ -194,7 +194,7 @@ function chatMessage(word: string): Json {
 }
 
 /** The words of a union, down a way of members. */
-function literalsOf(type: Type, ...way: string[]): string[] {
+export function literalsOf(type: Type, ...way: string[]): string[] {
   const [first, ...rest] = way;
   const branches = branchesOf(type).flatMap((branch) => branch.kind === "array" ? branchesOf(branch.of) : [branch]);
   if (first === undefined) return branches.flatMap((branch) => branch.kind === "literal" ? [String(branch.value)] : []);

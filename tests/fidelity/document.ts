@@ -2,6 +2,7 @@
 import type { FormatName } from "../../lib/neutral.ts";
 import { CLIENTS } from "../recordings/translate.ts";
 import { exploreAnswers, type StopRow, stopRows } from "./answers.ts";
+import { type EventRow, eventRows } from "./events.ts";
 import type { Cell, Explorer, Kind, Row } from "./explore.ts";
 import { exploreRequests } from "./requests.ts";
 
@@ -43,22 +44,36 @@ const NAMES: Readonly<Record<FormatName, string>> = {
   responses: "Responses",
 };
 
+const EVENTS =
+  `Chat's streams have one kind of event, whose members are those of the answers above. An event of the other two is sent once
+with and once without among those that it needs. ✓: it changes what the client gets, ·: it doesn't, as all it says is told anyway.
+`;
+
 export interface Found {
   requests: Map<FormatName, Explorer>;
   answers: Map<FormatName, Explorer>;
   stops: Map<FormatName, StopRow[]>;
+  events: Map<FormatName, EventRow[]>;
 }
 
 export function findAll(): Found {
   const each = <T>(by: (format: FormatName) => T) => new Map(CLIENTS.map((format) => [format, by(format)]));
-  return { requests: each(exploreRequests), answers: each(exploreAnswers), stops: each(stopRows) };
+  return {
+    requests: each(exploreRequests),
+    answers: each(exploreAnswers),
+    stops: each(stopRows),
+    events: each(eventRows),
+  };
 }
 
-export function documentOf({ requests, answers, stops }: Found): string {
+export function documentOf({ requests, answers, stops, events }: Found): string {
   const sections = [
     ...[...requests].map(([format, explorer]) => section(`Requests of ${NAMES[format]} clients`, explorer)),
     ...[...answers].map(([format, explorer]) => section(`Answers of ${NAMES[format]} upstreams`, explorer)),
     `## Why an answer ended\n\n${[...stops].map(([format, rows]) => stopTable(format, rows)).join("\n\n")}\n`,
+    `## Events of streams\n\n${EVENTS}\n${
+      [...events].filter(([, rows]) => rows.length > 0).map(([format, rows]) => eventTable(format, rows)).join("\n\n")
+    }\n`,
   ];
   return `${INTRO}\n${sections.join("\n")}`;
 }
@@ -96,6 +111,14 @@ function stopTable(format: FormatName, rows: readonly StopRow[]): string {
     `| \`${word}\` | ${
       clients.map((client) => `\`${told.get(client) ?? ""}\``.replace(/ \((.*)\)`$/, "` ($1)")).join(" | ")
     } |`
+  );
+  return `${table([`${NAMES[format]} upstream`, ...clients.map((client) => `${client} client`)])}\n${lines.join("\n")}`;
+}
+
+function eventTable(format: FormatName, rows: readonly EventRow[]): string {
+  const clients = CLIENTS.filter((client) => client !== format);
+  const lines = rows.map(({ event, carried, why }) =>
+    `| \`${event}\` | ${clients.map((client) => carried.get(client) === true ? "✓" : `· ${why}`).join(" | ")} |`
   );
   return `${table([`${NAMES[format]} upstream`, ...clients.map((client) => `${client} client`)])}\n${lines.join("\n")}`;
 }

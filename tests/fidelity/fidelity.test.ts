@@ -47,6 +47,15 @@ for (const [name, explorer] of EXPLORERS) {
   });
 }
 
+describe("events of streams", () => {
+  test("each that the SDKs declare is carried, or it is said why nothing is missing", () => {
+    const rows = [...found.events.values()].flat();
+    assert.ok(rows.length > 60, `only ${rows.length} events`);
+    const silent = rows.filter(({ carried, why }) => why === "" && [...carried.values()].includes(false));
+    assert.deepEqual(silent.map(({ event }) => event), []);
+  });
+});
+
 /** Of answers in the responses format: what they repeat of the request, in too many shapes to be told one by one. */
 const ECHOED: ReadonlySet<string> = new Set(["tools"]);
 

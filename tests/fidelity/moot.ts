@@ -21,6 +21,7 @@ export const MOOT_REQUESTS: Readonly<Record<FormatName, readonly Moot[]>> = {
   ],
   messages: [
     { path: /(?:disable_parallel_tool_use|defer_loading|eager_input_streaming|strict|is_error)false$/, why: DEFAULT },
+    { path: /eager_input_streamingtrue$/, why: "arguments come as they are written anyway" },
     { path: /citations\.enabledfalse$|allowed_callers"direct"$|caller\(direct\)$|\.type"custom"$/, why: DEFAULT },
     { path: /cache_control\.ttl"5m"$|^thinking\(disabled\)$|display"summarized"$/, why: DEFAULT },
     { path: /^service_tier/, to: /others/, why: DEFAULT },
@@ -102,7 +103,10 @@ export const MOOT_ANSWERS: Readonly<Record<FormatName, readonly Moot[]>> = {
     { path: /^output\[\w+\]\.(?:id|created_by|status"\w+")$/, why: ITEM },
     { path: /^output\[\w+\]\.(?:caller|async)/, why: CALLER },
     { path: /^output\[\w+\]\.namespace$/, why: "the client's own name for the tool is given back" },
-    { path: /^output\[message\]\.phase/, why: "a hint to its maker's models for the next turn" },
+    {
+      path: /^output\[message\]\.phase/,
+      why: "the thinking before the message carries it; where there is none, it is named",
+    },
     { path: /^(?:completed_at|service_tier)/, why: SERVICE },
     { path: /^usage\./, why: COUNT },
   ],

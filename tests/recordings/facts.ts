@@ -166,7 +166,8 @@ export function isLossy(heard: Heard, client: FormatName, upstream: FormatName):
   if (client === upstream) return false;
   return heard.candidates.slice(0, client === "chat" ? undefined : 1).some((facts) =>
     facts.natives.length > 0 ||
-    (client === "chat" && (facts.notes.length > 0 || facts.compactions.length > 0 || facts.stop === "pause")) ||
+    (client !== "messages" && facts.stop === "pause") ||
+    (client === "chat" && (facts.notes.length > 0 || facts.compactions.length > 0)) ||
     (client === "messages" && facts.links.length > 0) ||
     (client === "responses" && facts.notes.some(({ file }) => file === ""))
   );

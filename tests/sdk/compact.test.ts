@@ -134,6 +134,22 @@ describe("an upstream that doesn't", () => {
       assert.ok(!JSON.stringify(compacted).includes("sunny"), "the summary is readable on the wire");
     });
 
+    test(`${format}: says that it is emulated, and is refused to those who want nothing else than it`, async () => {
+      stage.upstreams[format].answer(summaryReply(format));
+      const asked = (headers: Record<string, string>) =>
+        fetch(`${stage.gateway.url}/v1/responses/compact`, {
+          method: "POST",
+          headers: { authorization: `Bearer ${CLIENT_KEY}`, "content-type": "application/json", ...headers },
+          body: JSON.stringify({ model: MODEL[format], input: "Weather in Paris?" }),
+        });
+      const told = await asked({});
+      assert.deepEqual([told.status, lostPaths(told)], [200, ["input"]]);
+      assert.match(told.headers.get("x-trivium-loss") ?? "", /input;emulated/);
+      const refused = await asked({ "x-trivium-strict": "1" });
+      assert.equal(refused.status, 400);
+      assert.match(await refused.text(), /emulated: the model is asked for a summary/);
+    });
+
     for (const next of ["chat", "messages", "responses"] as const) {
       test(`${format}: the summary comes back to a ${next} upstream, through any replica`, async () => {
         stage.upstreams[format].answer(summaryReply(format));

@@ -263,6 +263,7 @@ describe("who pays and who asks (2.1)", () => {
     ["responses", "oc/gpt-4o", { metadata: { a: "b" } }, ["metadata"]],
     ["responses", "oc/gpt-4o", { metadata: {} }, []],
     ["responses", "oc/gpt-4o", { metadata: { a: "b" }, store: true }, [], ["store", true]],
+    ["responses", "lab/m", { store: true }, [], ["store", undefined]],
     ["chat", "or/gpt-4o", {}, [], ["store", false]],
   ]);
 });
@@ -408,9 +409,8 @@ describe("tools (2.4 to 2.6)", () => {
     allowed_callers: ["code_execution"],
     defer_loading: true,
   };
-  const lost = ["input_examples", "eager_input_streaming", "allowed_callers", "defer_loading"].map((key) =>
-    `tools[0].${key}`
-  );
+  // Arguments come as they are written, whoever writes them.
+  const lost = ["input_examples", "allowed_callers", "defer_loading"].map((key) => `tools[0].${key}`);
   table([
     ["responses", "oc/gpt-4o", { tools: [namespace] }, [], ["tools.0.function.name", "ns__f"]],
     ["responses", SONNET, { tools: [namespace] }, [], ["tools.0.name", "ns__f"]],
@@ -448,6 +448,12 @@ describe("tools (2.4 to 2.6)", () => {
       ],
     ],
     ["messages", "or/gpt-4o", { tools: [{ type: "web_search_20250305", name: "web_search", max_uses: null }] }, []],
+    [
+      "messages",
+      "or/gpt-4o",
+      { tools: [{ type: "web_search_20250305", name: "web_search", max_uses: 3, blocked_domains: ["a.b"] }] },
+      ["tools[0].max_uses", "tools[0].blocked_domains"],
+    ],
     ["chat", SONNET, {
       tools: [{
         type: "custom",

@@ -4,9 +4,11 @@
  */
 import { afterAll, beforeAll, describe, test } from "bun:test";
 import assert from "node:assert/strict";
-import { FORMATS, MODEL, plainBody, post, type Stage, startStage } from "../support/pairs.ts";
+import { CLIENT_KEY } from "../support/clients.ts";
+import { keptLog } from "../support/gateway.ts";
+import { FORMATS, MODEL, MODES, plainBody, post, type Stage, startStage } from "../support/pairs.ts";
 import type { FormatName } from "../support/told.ts";
-import { sse } from "../support/upstream.ts";
+import { json, sse } from "../support/upstream.ts";
 import type { Outcome } from "../support/clients.ts";
 
 type Json = Record<string, unknown>;
@@ -531,4 +533,34 @@ describe("a sloppy messages upstream", () => {
       STOPPED,
     ], /./],
   ]);
+});
+
+describe("an answer that doesn't say why it ended (TRANSLATION.md, 4.5)", () => {
+  for (const mode of MODES) {
+    test(`${mode}: what is assumed is told as a loss`, async () => {
+      const log = keptLog();
+      const told = await startStage("", { log });
+      try {
+        const message = { role: "assistant", content: "Hi" };
+        told.upstreams.chat.answer(
+          mode === "whole"
+            ? json({
+              id: "chatcmpl-1",
+              object: "chat.completion",
+              choices: [{ index: 0, message, finish_reason: null }],
+            })
+            : sse([chunk({ content: "Hi" }), DONE]),
+        );
+        const body = plainBody("messages", MODEL.chat, { stream: mode === "streamed" });
+        const answer = await post(told.gateway.url, "messages", body, {
+          headers: { authorization: `Bearer ${CLIENT_KEY}` },
+        });
+        assert.match(await answer.text(), /"stop_reason":\s?"end_turn"/);
+        const losses = log.lines.filter(({ event }) => event === "loss").flatMap(({ losses }) => losses as Json[]);
+        assert.deepEqual(losses.map(({ path }) => path), ["finish_reason"]);
+      } finally {
+        await told.stop();
+      }
+    });
+  }
 });

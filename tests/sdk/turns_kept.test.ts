@@ -86,6 +86,30 @@ describe("phases", () => {
     });
   }
 
+  for (const client of [CHAT, MESSAGES]) {
+    test(`${client.label}: one that no thinking can carry is named, and no other message gets it`, async () => {
+      const two: readonly Step[] = [[{ say: "Let me see.", phase: "commentary" }], [
+        { think: "Done." },
+        { say: "Sunny.", phase: "commentary" },
+        { say: "Hot.", phase: "final_answer" },
+        PARIS,
+      ], [{ say: "Ok." }]];
+      worldOf().begin(two);
+      const talk = new Conversation(worldOf(), client, "whole");
+      talk.user("Weather?");
+      const alone = await talk.ask("responses");
+      assert.deepEqual(lossesOf(alone), ["phase"]);
+      talk.answer(alone);
+      talk.user("And now?");
+      const second = await talk.ask("responses");
+      assert.deepEqual(lossesOf(second), ["phase"]);
+      talk.answer(second);
+      assert.deepEqual(lossesOf(await talk.ask("responses")), []);
+      // Chat joins an answer's texts: both are one there.
+      assert.deepEqual(phasesAt("responses"), [undefined, "commentary", ...(client === CHAT ? [] : [undefined])]);
+    });
+  }
+
   test("bytes that pass to any chat upstream hold none of it", async () => {
     const talk = new Conversation(worldOf(), CHAT, "streamed");
     await fourTurns(talk, ["responses", "responses"]);

@@ -59,7 +59,11 @@ async function prepare(exchange: Exchange, call: Call, route: Route, wishes: Wis
     inConversation: history.value.inConversation,
     isTrial: exchange.upstream !== undefined,
   };
-  return success(isNative ? passed(bodied, route, context, history.value) : translated(bodied, context, upstream));
+  return success(
+    isNative
+      ? passed(bodied, route, context, history.value)
+      : translated(bodied, context, isStoredTwice(upstream, route)),
+  );
 }
 
 /** A conversation may grow larger than one request, but not without end. */
@@ -84,17 +88,17 @@ function passed(call: Call, route: Route, context: TurnContext, { isLocal }: His
 }
 
 /**
- * What is ours to do is not asked of the upstream. A wish to store goes on to Chat Completions, which has one of its own
- * and takes metadata only with it.
+ * What is ours to do is not asked of the upstream. A wish to store goes on to OpenAI's Chat Completions, which have
+ * one of their own and take metadata only with it.
  */
-function translated(call: Call, context: TurnContext, upstream: Format): Prepared {
+function translated(call: Call, context: TurnContext, storesToo: boolean): Prepared {
   const { wishes } = context;
   const own = new OwnTurn(context);
   const ours: readonly (readonly [string, boolean])[] = [
     ["previous_response_id", wishes.previousId !== undefined],
     ["conversation", wishes.conversationId !== undefined],
     ["background", wishes.background],
-    ["store", wishes.store && !isStoredTwice(upstream)],
+    ["store", wishes.store && !storesToo],
   ];
   const values = new Map(ours.flatMap(([name, is]) => is && call.members.has(name) ? [[name, "null"] as const] : []));
   const ready = withMembers(call, values);
@@ -103,6 +107,6 @@ function translated(call: Call, context: TurnContext, upstream: Format): Prepare
   return { call: isTold ? { ...ready, teller: own } : ready, context, own };
 }
 
-function isStoredTwice(upstream: Format): boolean {
-  return upstream === FORMATS.chat;
+function isStoredTwice(upstream: Format, { provider, capabilities }: Route): boolean {
+  return upstream === FORMATS.chat && provider.family === "openai" && capabilities.maker === "openai";
 }

@@ -46,7 +46,7 @@ export function decodeStop(raw: string, sequence: string | undefined, seen: Seen
   return {
     reason: mended(sequence !== undefined && said === "stop" ? "stop_sequence" : said, seen),
     ...(sequence === undefined ? {} : { sequence }),
-    ...(raw === "" ? {} : { raw }),
+    ...(raw === "" ? { assumed: true } : { raw }),
   };
 }
 

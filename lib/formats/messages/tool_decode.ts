@@ -3,7 +3,7 @@ import { Fields, type JsonObject } from "../../base/fields.ts";
 import type { Extra, Tool, ToolChoice, WebSearch } from "../../neutral.ts";
 import { leftovers } from "../../translation/leftover.ts";
 import { clientTool } from "./client_tools.ts";
-import { decodeCache, defined, mergeJson, ownExtra, unread } from "./wire.ts";
+import { decodeCache, defined, mergeJson, unread } from "./wire.ts";
 
 export function decodeTools(body: Fields): Tool[] {
   const tools = body.array("tools") ?? [];
@@ -38,17 +38,21 @@ function functionTool(tool: Fields): Tool {
   };
 }
 
+/** Arguments as they are written, word by word. */
+const EAGER = "eager_input_streaming";
+
 /** What a tool is without a word: no other format loses it. */
 const DEFAULTS: Readonly<Record<string, string>> = {
   allowed_callers: '["direct"]',
-  eager_input_streaming: "false",
+  [EAGER]: "false",
   input_examples: "[]",
 };
 
 function toolExtra(tool: Fields, control: JsonObject | undefined): { extra?: Extra } {
   for (const [key, value] of Object.entries(DEFAULTS)) if (JSON.stringify(tool.value[key]) === value) tool.skip(key);
   const members = mergeJson(unread(tool) ?? {}, control === undefined ? {} : { cache_control: control });
-  return ownExtra(Object.keys(members).length === 0 ? undefined : members);
+  if (Object.keys(members).length === 0) return {};
+  return { extra: { format: "messages", fields: members, ...(members[EAGER] === true ? { unasked: [EAGER] } : {}) } };
 }
 
 /** A function for other formats, its own definition for this one. */

@@ -9,6 +9,7 @@ import type { NeutralEvent, Stop, Usage } from "../../neutral.ts";
 import { answerId } from "../../translation/ids.ts";
 import { errorEvent, responseError } from "./error.ts";
 import { endItem, frame, type FrameState, newFrameState, outputSoFar } from "./item_frames.ts";
+import { losePause } from "./output_encode.ts";
 import { addCitation, addDelta, addOpaque, beginPart, endPart } from "./part_frames.ts";
 import { type Echo, echoOf, type Outcome, outcomeOf, responseObject, unixSeconds } from "./resource.ts";
 import { uncounted } from "./usage.ts";
@@ -124,6 +125,7 @@ function lifecycle(state: State, type: string, outcome: Outcome): string {
 /** Why it stopped tells whether the last item is whole. */
 function* finish(state: State, stop: Stop): Generator<string> {
   state.stop = stop;
+  losePause(stop, state.frames.losses);
   yield* endPart(state.frames);
   const { status } = outcomeOf(stop, state.frames.hasRefusal);
   if (status !== "failed") yield* endItem(state.frames, status === "incomplete" ? "incomplete" : "completed");

@@ -128,7 +128,9 @@ function itemOf(item: OpenItem, status: ItemStatus): JsonObject {
 export function outputSoFar(state: FrameState): JsonObject[] {
   const { item, part } = state;
   if (item === undefined) return state.output;
-  if (item.type === "call") return [...state.output, callItem(item.id, "incomplete", item.part, item.text)];
+  if (item.type === "call") {
+    return [...state.output, callItem(item.id, "incomplete", item.part, part?.text ?? item.text)];
+  }
   return [...state.output, itemOf(part?.index === undefined ? item : withPart(item, part), "incomplete")];
 }
 

@@ -1,7 +1,7 @@
 /** Output items of an answer, neutral → wire: what JSON answers and streams build in common (TRANSLATION.md, 3.4). */
 import type { JsonObject } from "../../base/fields.ts";
 import type { Losses } from "../../format.ts";
-import type { Citation, Item, NativePart, Opaque, Part, ReasoningPart, ToolCallPart } from "../../neutral.ts";
+import type { Citation, Item, NativePart, Opaque, Part, ReasoningPart, Stop, ToolCallPart } from "../../neutral.ts";
 import { sealSummary } from "../../translation/compaction.ts";
 import { sealEnvelope } from "../../translation/envelope.ts";
 import { ownItemId } from "../../translation/ids.ts";
@@ -129,6 +129,10 @@ export function wholeArguments(part: ToolCallPart, text: string): string {
 export function loseMembers({ extra }: Pick<Part, "extra">, losses: Losses, index: number): void {
   if (extra === undefined || extra.format === FORMAT) return;
   losses.add(`output[${index}]`, `responses has no place for ${Object.keys(extra.fields).join(" and ")}`);
+}
+
+export function losePause({ reason }: Stop, losses: Losses): void {
+  if (reason === "pause") losses.add("status", "responses can't say that the turn was paused");
 }
 
 /** Its text goes along sealed: the format has no place for it, and models of other makers can read nothing else. */

@@ -15,6 +15,7 @@ import {
   encodeAnnotations,
   itemId,
   loseMembers,
+  losePause,
   messageItem,
   nativeItem,
   reasoningItem,
@@ -122,6 +123,7 @@ export function secondsOf(value: unknown): number {
 export function encodeResponse(response: NeutralResponse, answer: Answer): JsonObject {
   const { parts, stop } = response.candidates[0] ?? { parts: [], stop: { reason: "unknown" as const } };
   const outcome = outcomeOf(stop, parts.some((part) => part.kind === "refusal"));
+  losePause(stop, answer.losses);
   const state = {
     id: answerId("resp_", response.id, answer.requestId),
     createdAt: response.createdAt > 0 ? Math.floor(response.createdAt) : unixSeconds(),

@@ -122,9 +122,9 @@ const HAS_NO_SUBSTITUTE: ReadonlySet<string> = new Set(["file_search", "image_ge
 
 function encodeWebSearch(encoding: ToolEncoding, tool: Tool, path: string): JsonObject {
   const { allowedDomains, blockedDomains, contextSize, location, maxUses } = tool.webSearch ?? {};
-  if (blockedDomains !== undefined) encoding.losses.add(path, "responses can't block domains");
+  if (blockedDomains !== undefined) encoding.losses.add(`${path}.blocked_domains`, "responses can't block domains");
   for (const at of tool.webSearch?.unread ?? []) encoding.losses.add(at, "responses' web search has no such setting");
-  if (maxUses !== undefined) encoding.losses.add(path, "responses doesn't limit the searches of a tool");
+  if (maxUses !== undefined) encoding.losses.add(`${path}.max_uses`, "responses doesn't limit the searches of a tool");
   return defined({
     type: "web_search",
     search_context_size: contextSize,

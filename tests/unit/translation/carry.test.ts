@@ -72,6 +72,27 @@ describe("ReasoningMemory", () => {
     assert.deepEqual(restored(memo, edited), [thinking("why ever not"), call("a", "f")]);
   });
 
+  test("signed reasoning that came back in one heap gets its places again (PITFALLS, 1)", () => {
+    const memo = memory();
+    const second = thinking("then", signature("sig2"));
+    const parts = [THOUGHT, { kind: "text", text: "So" } as const, second, call("a", "f")];
+    memo.remember("s", parts);
+    const heap = [THOUGHT, second, { kind: "text", text: "So" } as const, call("a", "f")].map((part) => ({
+      ...part,
+      path: "messages[1]",
+    }));
+    assert.deepEqual(restored(memo, turn(...heap))?.map((part) => [part.kind, part.path]), [
+      ["reasoning", "messages[1]"],
+      ["text", "messages[1]"],
+      ["reasoning", "messages[1]"],
+      ["tool_call", "messages[1]"],
+    ]);
+    for (const other of [[THOUGHT], [second, THOUGHT], [THOUGHT, thinking("then", signature("forged"))]]) {
+      const said = [...other, { kind: "text", text: "So" } as const, call("a", "f")];
+      assert.deepEqual(restored(memo, turn(...said)), said);
+    }
+  });
+
   test("a message that has its reasoning, or no calls, is left alone", () => {
     const memo = memory();
     memo.remember("s", [THOUGHT, call("a", "f")]);

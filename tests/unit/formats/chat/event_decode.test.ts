@@ -57,7 +57,7 @@ test("an ordinary stream, event by event", () => {
 
 describe("ends", () => {
   test("[DONE] without any finish ends the answer: Snowflake never sends one", () => {
-    assert.deepEqual(stopOf([text("a"), DONE]), { reason: "stop" });
+    assert.deepEqual(stopOf([text("a"), DONE]), { reason: "stop", assumed: true });
     assert.deepEqual(stopOf([call(fn(0, "c", "f", "{}")), DONE]), { reason: "tool_calls" });
   });
 

@@ -328,6 +328,13 @@ describe("responses stream encoder: how it ends", () => {
     });
   });
 
+  test("an error within a call's arguments: failed with those that were told", () => {
+    const failure = { kind: "upstream_cut" as const, source: "upstream" as const, message: "Cut", retry: true };
+    const out = stream(START, begin(0, call("c1", "f")), args(0, '{"a"'), args(0, ": 1"), { t: "error", failure });
+    const [item] = itemsOf(lastResponse(out));
+    assert.deepEqual([item?.["status"], item?.["arguments"]], ["incomplete", '{"a": 1']);
+  });
+
   test("an error before anything, and a call that can't be read", () => {
     const failure = { kind: "upstream_cut" as const, source: "upstream" as const, message: "Cut", retry: true };
     assert.deepEqual(typesOf(stream({ t: "error", failure })), [
@@ -389,4 +396,11 @@ describe("responses stream encoder: whatever is answered", () => {
       { numRuns: 150 },
     );
   });
+});
+
+test("a turn that was paused says so by name: there is no status for it", () => {
+  const answer = answerTo();
+  const encoder = responses.openEncoder(answer);
+  for (const event of [START, beginText(0), text(0, "A"), done(0), finish("pause"), END]) [...encoder.encode(event)];
+  assert.deepEqual(answer.losses.list.map(({ path }) => path), ["status"]);
 });

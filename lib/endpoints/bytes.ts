@@ -4,7 +4,7 @@
  */
 import { servedModels } from "../admin.ts";
 import { fail, type Failure, invalid, type Result, success, unsupported } from "../base/failure.ts";
-import { replaceAt, scanObject, type Span, valueAt } from "../base/json.ts";
+import { replaceAt, scanObject, type Span, valueOrNothing } from "../base/json.ts";
 import { boundaryOf, findField } from "../base/multipart.ts";
 import { Upload, uploadTooLarge } from "../base/upload.ts";
 import { explainBytes, passBytes, type Passing } from "../bytes.ts";
@@ -146,12 +146,8 @@ async function inJson(exchange: Exchange): Promise<Result<Found>> {
 }
 
 function stringAt(bytes: Uint8Array, span: Span): string | undefined {
-  try {
-    const value = valueAt(bytes, span);
-    return typeof value === "string" && value !== "" ? value : undefined;
-  } catch {
-    return undefined;
-  }
+  const value = valueOrNothing(bytes, span);
+  return typeof value === "string" && value !== "" ? value : undefined;
 }
 
 /** How far into a form its model is looked for: a form is never held. */

@@ -80,3 +80,30 @@ test("a Host that makes no URL is no internal error", async () => {
   }
   assert.equal((await fetch(gateway.url + PATH.chat, { method: "HEAD" })).status, 200);
 });
+
+describe("a body that only seems to be JSON", () => {
+  const rest = '"prompt":"x","input":"x","max_tokens":9,"messages":[{"role":"user","content":"x"}]';
+
+  for (const path of Object.values(PATH).concat("/v1/completions", "/v1/embeddings", "/v1/messages/count_tokens")) {
+    test(`an illegal escape in the word that is looked for is no internal error: ${path}`, async () => {
+      upstream.answer(json(QUOTED, 400));
+      for (const model of ["c/x", "m/x"]) {
+        const response = await ask(path, `{"model":"${model}","stream":"\\q",${rest}}`);
+        assert.equal(response.status, 400, await response.text());
+      }
+    });
+  }
+
+  test("an encoding that objects have a member of is unknown all the same", async () => {
+    const response = await ask(PATH.chat, `{"model":"c/x",${rest}}`, { "content-encoding": "constructor" });
+    assert.equal(response.status, 400);
+  });
+});
+
+function ask(path: string, body: string, headers: Record<string, string> = {}): Promise<Response> {
+  return fetch(`${gateway.url}${path}`, {
+    method: "POST",
+    headers: { "content-type": "application/json", ...headers },
+    body,
+  });
+}

@@ -56,6 +56,25 @@ describe("a provider's secrets", () => {
   }
 });
 
+test("a provider's secrets in an error's other members and in headers, at the endpoints that pass", async () => {
+  const inMembers = { error: { message: "no", type: "x", param: CANARIES[0], code: CANARIES[1] } };
+  const names = ["x-request-id", "content-disposition", "openai-version", "x-ratelimit-limit-requests", "retry-after"];
+  const headers = Object.fromEntries(names.map((name) => [name, `${CANARIES.join()}`]));
+  const bodies = { "/v1/images/x": {}, "/v1/embeddings": { input: "x" }, "/v1/completions": { prompt: "x" } };
+  for (const reply of [json(inMembers, 400, headers), json(inMembers, 200, headers), json({ id: "x" }, 200, headers)]) {
+    upstream.answer(reply);
+    for (
+      const [path, body] of Object.entries({ ...bodies, [PATH.messages]: JSON.parse(plainBody("messages", "c/x")) })
+    ) {
+      const response = await ask(path, JSON.stringify({ ...body, model: "c/x" }));
+      // What passes with status 200 is the answer itself.
+      const isAnswer = path.endsWith("images/x") && response.ok;
+      const text = JSON.stringify([...response.headers]) + (isAnswer ? "" : await response.text());
+      for (const canary of CANARIES) assert.ok(!text.includes(canary), `${path} ${text}`);
+    }
+  }
+});
+
 test("a status that HTTP doesn't know is a typed error", async () => {
   for (const status of [600, 999]) {
     upstream.answer(json({ error: { message: "No", type: "x", code: null, param: null } }, status));

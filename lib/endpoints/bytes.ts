@@ -109,7 +109,18 @@ function isPlain(segment: string): boolean {
 
 /** A client's credential may stand in its query as well as in its headers. */
 function withoutKeys(search: string): string {
-  return search.replace(/[?&](?:key|api[-_]?key|access_token)=[^&]*/gi, "").replace(/^&/, "?");
+  const kept = search.slice(1).split("&").filter((pair) => !KEY_NAME.test(unescaped(pair.replace(/=.*/s, ""))));
+  return kept.join("&") === "" ? "" : `?${kept.join("&")}`;
+}
+
+const KEY_NAME = /^(?:key|(?:x-)?api[-_]?key|access_token)$/i;
+
+function unescaped(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
 }
 
 function letGo(body: Passing["body"]): void {

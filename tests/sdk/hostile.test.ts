@@ -113,6 +113,28 @@ describe("a body that only seems to be JSON", () => {
     });
   }
 
+  const least = '"input":"x","messages":[{"role":"user","content":"x"}],"max_tokens":9';
+
+  test("a number beyond all numbers is none", async () => {
+    const members = { "m/x": [PATH.chat, "seed"], "c/x": [PATH.messages, "temperature"] };
+    for (const [model, [path = "", field]] of Object.entries(members)) {
+      for (const number of ["1e999", "-1e999", "9".repeat(400)]) {
+        const response = await ask(path, `{"model":"${model}",${least},"${field}":${number}}`);
+        assert.equal(response.status, 400);
+        assert.match(await response.text(), /Expected a number but got -?Infinity/);
+      }
+    }
+  });
+
+  test("a member called __proto__ is lost by its name like any other", async () => {
+    upstream.answer(json(QUOTED, 400));
+    for (const [client, model] of [["chat", "m/x"], ["messages", "c/x"], ["responses", "m/x"]] as const) {
+      const body = `{"__proto__":{"a":1},"constructor":1,${plainBody(client, model).slice(1)}`;
+      const response = await ask(PATH[client], body);
+      assert.match(response.headers.get("x-trivium-loss") ?? "", /__proto__.*constructor/, client);
+    }
+  });
+
   test("an encoding that objects have a member of is unknown all the same", async () => {
     const response = await ask(PATH.chat, `{"model":"c/x",${rest}}`, { "content-encoding": "constructor" });
     assert.equal(response.status, 400);

@@ -5,6 +5,7 @@
 import { TIMED_OUT, within } from "./base/clock.ts";
 import { fail, type Failure, type Result, success } from "./base/failure.ts";
 import type { JsonObject } from "./base/fields.ts";
+import { redact } from "./base/secret.ts";
 import { Upload } from "./base/upload.ts";
 import type { Timeouts } from "./config.ts";
 import { apiName, type Format, Losses } from "./format.ts";
@@ -14,7 +15,7 @@ import { failureReply, type Outcome, type Relayed, type ReplyContext, replyHeade
 import type { Route } from "./router.ts";
 import { idleFailure, Source } from "./stream.ts";
 import { pickHeaders } from "./translation/headers.ts";
-import { type Destination, send, shownRequest } from "./upstream.ts";
+import { type Destination, secretsOf, send, shownRequest } from "./upstream.ts";
 
 /** A request that passes. `call.client` is the shape of its API, in which errors are told. */
 export interface Passing {
@@ -89,9 +90,12 @@ function streamHeaders(headers: Headers, { length }: Upload): Record<string, str
 const PASSED = /^(?:content-(?:type|disposition|range|language)|accept-ranges|etag|last-modified)$/;
 
 function passedAnswer(context: ReplyContext, upstream: Response): Relayed {
-  const { call, losses, format } = context;
+  const { call, route, losses, format } = context;
   const headers = replyHeaders(context, upstream);
-  for (const [name, value] of Object.entries(pickHeaders(upstream.headers, PASSED))) headers.set(name, value);
+  const secrets = secretsOf(route.provider);
+  for (const [name, value] of Object.entries(pickHeaders(upstream.headers, PASSED))) {
+    headers.set(name, redact(value, secrets));
+  }
   const length = upstream.headers.get("content-length");
   // Where `fetch` has unpacked the answer its length is another.
   if (length !== null && !upstream.headers.has("content-encoding")) headers.set("content-length", length);
@@ -119,7 +123,7 @@ interface Events {
 }
 
 function eventsOf(upstream: Response, format: Format, requestId: string): Events | undefined {
-  if (!(upstream.headers.get("content-type") ?? "").includes("text/event-stream")) return undefined;
+  if (!/text\/event-stream/i.test(upstream.headers.get("content-type") ?? "")) return undefined;
   const encoder = new TextEncoder();
   return {
     keepalive: encoder.encode(format.keepaliveFrame),
@@ -129,6 +133,13 @@ function eventsOf(upstream: Response, format: Format, requestId: string): Events
 }
 
 const LF = 10;
+const CR = 13;
+
+/** A blank line is at its end, of LF or CRLF. */
+function endsAnEvent(piece: Uint8Array): boolean {
+  const end = piece.subarray(-4).filter((byte) => byte !== CR);
+  return end.at(-1) === LF && end.at(-2) === LF;
+}
 
 /** An answer on its way to the client. What breaks off and can't say so breaks off for the client too. */
 class PassedBody {
@@ -189,7 +200,7 @@ class PassedBody {
 
   #took(piece: Uint8Array | undefined | Failure): Uint8Array | undefined | Failure {
     this.#reading = undefined;
-    if (piece instanceof Uint8Array) this.#isBetweenEvents = piece.at(-1) === LF && piece.at(-2) === LF;
+    if (piece instanceof Uint8Array) this.#isBetweenEvents = endsAnEvent(piece);
     return piece;
   }
 }

@@ -276,12 +276,8 @@ class Interpolation {
     if (typeof value === "string") return this.#text(value, path);
     if (Array.isArray(value)) return value.map((entry, index) => this.fill(entry, [...path, index]));
     if (!isObject(value)) return value;
-    const filled: Record<string, unknown> = {};
-    for (const [key, entry] of Object.entries(value)) {
-      const result = this.fill(entry, [...path, key]);
-      if (result !== undefined) filled[key] = result;
-    }
-    return filled;
+    const filled = Object.entries(value).map(([key, entry]) => [key, this.fill(entry, [...path, key])] as const);
+    return Object.fromEntries(filled.filter(([, entry]) => entry !== undefined));
   }
 
   #text(text: string, path: Path): string | undefined {

@@ -2,7 +2,8 @@
  * `POST /v1/messages/count_tokens` and `/v1/responses/input_tokens`: the upstream's own count where it has one, else the
  * gateway's, which says so in its headers. Never 404, and never a failure of the provider's.
  */
-import { isObject, type JsonObject } from "./base/fields.ts";
+import type { JsonObject } from "./base/fields.ts";
+import { jsonObject } from "./base/json.ts";
 import { readBodyWithin } from "./base/body.ts";
 import type { Failure } from "./base/failure.ts";
 import { type Counting, type Format, Losses } from "./format.ts";
@@ -82,10 +83,15 @@ async function counted(call: Call, route: Route, question: Question): Promise<Re
     if (tokens === undefined) return undefined;
     return answered(call, route, question.format === call.client ? text : told(call, tokens), {});
   }
-  const isVerdict = question.format === call.client && (upstream.status === 400 || upstream.status === 413);
-  if (!isVerdict) return undefined;
+  if (question.format !== call.client || !isVerdict(call.client, upstream, text)) return undefined;
   const failure = call.client.decodeError(upstream.status, upstream.headers, text);
   return refused(call, route, withoutSecrets(failure, route.provider));
+}
+
+/** What a proxy in between says is none. */
+function isVerdict({ isErrorBody }: Format, { status }: Response, text: string): boolean {
+  const body = jsonObject(text);
+  return (status === 400 || status === 413) && body !== undefined && isErrorBody(body);
 }
 
 /** A count is asked for often and at once: a slow upstream must not hold the client up. */
@@ -108,13 +114,9 @@ async function answerTo(call: Call, question: Question): Promise<{ upstream: Res
 }
 
 function countIn({ counting }: Format, text: string): number | undefined {
-  let body: unknown;
-  try {
-    body = JSON.parse(text);
-  } catch {
-    return undefined;
-  }
-  return isObject(body) ? counting?.read(body) : undefined;
+  const body = jsonObject(text);
+  const tokens = body === undefined ? undefined : counting?.read(body);
+  return tokens !== undefined && Number.isSafeInteger(tokens) && tokens >= 0 ? tokens : undefined;
 }
 
 function answered(call: Call, route: Route, text: string, headers: Record<string, string>): Relayed {

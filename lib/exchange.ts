@@ -4,7 +4,7 @@ import { readBody, TOO_LARGE } from "./base/body.ts";
 import { decompress } from "./base/compression.ts";
 import { type Failure, invalid, type Result, success, tooLarge } from "./base/failure.ts";
 import { describe, type JsonObject } from "./base/fields.ts";
-import { scanObject, type Span, valueAt } from "./base/json.ts";
+import { scanObject, type Span, valueAt, valueOrNothing } from "./base/json.ts";
 import type { Log } from "./base/log.ts";
 import type { Upgrade } from "./base/runtime.ts";
 import { wantsMessagesShape } from "./admin.ts";
@@ -169,7 +169,7 @@ export function callOf(
     bytes,
     members: members.value,
     model: model.value,
-    stream: streamSpan !== undefined && valueAt(bytes, streamSpan) === true,
+    stream: streamSpan !== undefined && valueOrNothing(bytes, streamSpan) === true,
     strict: request.headers.get("x-trivium-strict") === "1",
     memory: services.memory,
     scope: scopeOf(request.headers),

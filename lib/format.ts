@@ -51,6 +51,8 @@ export type Flag = (typeof FLAGS)[number];
 
 /** More losses than this are only counted: a stream, or a request's history, may hold any number. */
 const MAX_LOSSES = 1000;
+/** Characters of a path or a reason: a client's own names are in them, and they are told in errors and the log. */
+const MAX_LOSS_TEXT = 500;
 
 /** Collects what could not be carried, once per path. */
 export class Losses {
@@ -85,8 +87,13 @@ export class Losses {
       return;
     }
     this.#paths.add(path);
-    this.list.push(this.#in === "answer" ? { path, reason, in: "answer" } : { path, reason });
+    const loss = { path: cut(path), reason: cut(reason) };
+    this.list.push(this.#in === "answer" ? { ...loss, in: "answer" } : loss);
   }
+}
+
+function cut(text: string): string {
+  return text.length > MAX_LOSS_TEXT ? `${text.slice(0, MAX_LOSS_TEXT)}...` : text;
 }
 
 /** What the client calls a tool that the upstream knows by another name or kind. */

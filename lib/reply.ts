@@ -1,7 +1,7 @@
 /** From what became of an upstream's answer to the client's response: status, headers, body or stream. */
 import { TIMED_OUT, within } from "./base/clock.ts";
 import type { Failure } from "./base/failure.ts";
-import { redact } from "./base/secret.ts";
+import { redact, type Secret } from "./base/secret.ts";
 import type { Format, Losses } from "./format.ts";
 import { lossHeader } from "./loss_report.ts";
 import type { FormatName } from "./neutral.ts";
@@ -114,9 +114,10 @@ function relayed({ format, losses }: ReplyContext, response: Response, done: Pro
 
 export function replyHeaders({ call, route, format, losses }: ReplyContext, upstream?: Response): Headers {
   const headers = new Headers();
-  if (upstream !== undefined) copyHeaders(upstream.headers, headers, call.client.name);
+  const secrets = secretsOf(route.provider);
+  if (upstream !== undefined) copyHeaders(upstream.headers, headers, call.client.name, secrets);
   const ownId = upstream?.headers.get("x-request-id") ?? upstream?.headers.get("request-id") ?? undefined;
-  const upstreamId = ownId === undefined ? undefined : redact(ownId, secretsOf(route.provider));
+  const upstreamId = ownId === undefined ? undefined : redact(ownId, secrets);
   // What passes keeps the upstream's own id (its error bodies name it too); what we write has ours.
   const id = format === call.client ? upstreamId ?? call.requestId : call.requestId;
   headers.set("x-request-id", id);
@@ -131,10 +132,15 @@ export function replyHeaders({ call, route, format, losses }: ReplyContext, upst
 
 const COPIED = /^(?:openai-processing-ms|openai-version)$/;
 
-/** What of an upstream's headers a client may read; encodings and lengths are no longer true, the rest isn't its own. */
-function copyHeaders(from: Headers, to: Headers, client: FormatName): void {
+/**
+ * What of an upstream's headers a client may read; encodings and lengths are no longer true, the rest isn't its own. Any
+ * may quote what the upstream was sent.
+ */
+function copyHeaders(from: Headers, to: Headers, client: FormatName, secrets: readonly Secret[]): void {
   from.forEach((value, name) => {
-    if (COPIED.test(name)) to.set(name, value);
+    if (COPIED.test(name)) to.set(name, redact(value, secrets));
   });
-  for (const [name, value] of Object.entries(rateLimitHeaders(from, client, Date.now()))) to.set(name, value);
+  for (const [name, value] of Object.entries(rateLimitHeaders(from, client, Date.now()))) {
+    to.set(name, redact(value, secrets));
+  }
 }

@@ -109,8 +109,18 @@ export function secretsOf(provider: Provider): Secret[] {
 const PLAIN_NAME =
   /^(?:content-type|accept|user-agent|anthropic-(?:version|beta)|openai-(?:beta|organization|project))$/;
 
+/** Of all that is told of a failure. */
 export function withoutSecrets(failure: Failure, provider: Provider): Failure {
-  return { ...failure, message: redact(failure.message, secretsOf(provider)) };
+  const secrets = secretsOf(provider);
+  const { message, param, code, retryHeaders } = failure;
+  const told = Object.entries(retryHeaders ?? {}).map(([name, value]) => [name, redact(value, secrets)]);
+  return {
+    ...failure,
+    message: redact(message, secrets),
+    ...(param === undefined ? {} : { param: redact(param, secrets) }),
+    ...(code === undefined ? {} : { code: redact(code, secrets) }),
+    ...(retryHeaders === undefined ? {} : { retryHeaders: Object.fromEntries(told) }),
+  };
 }
 
 function checkRedirect(provider: Provider, answer: Response): Result<Response> {

@@ -19,7 +19,8 @@ export async function decompress(
   maxBytes: number,
 ): Promise<Uint8Array | typeof TOO_LARGE | undefined> {
   if (encoding === "identity") return bytes;
-  const unpack = UNPACKERS[encoding.trim().toLowerCase()];
+  const name = encoding.trim().toLowerCase();
+  const unpack = Object.hasOwn(UNPACKERS, name) ? UNPACKERS[name] : undefined;
   if (unpack === undefined) return undefined;
   try {
     return new Uint8Array(await unpack(bytes, { maxOutputLength: maxBytes }));

@@ -117,21 +117,21 @@ export class Fields {
 
   /** The members that were never read, or undefined when there are none. */
   rest(): JsonObject | undefined {
-    let rest: JsonObject | undefined;
-    for (const key of Object.keys(this.value)) {
-      if (!this.#taken.has(key)) (rest ??= {})[key] = this.value[key];
-    }
-    return rest;
+    const left = Object.keys(this.value).filter((key) => !this.#taken.has(key));
+    // An assignment to `__proto__` would make no member.
+    return left.length === 0 ? undefined : Object.fromEntries(left.map((key) => [key, this.value[key]]));
   }
 
   #typed(key: string, type: "string" | "number" | "boolean"): unknown {
     const value = this.any(key);
     if (value === undefined || value === null) return undefined;
-    const actual: string = typeof value;
-    if (actual === type) return value;
     // An integer beyond 2^53, whose digits `parseJson` keeps.
-    if (type === "number" && isObject(value) && typeof value["rawJSON"] === "string") return Number(value["rawJSON"]);
-    this.faults.add(`Expected a ${type} but got ${describe(value)}`, this.at(key));
+    const isRaw = type === "number" && isObject(value) && typeof value["rawJSON"] === "string";
+    const read = isRaw ? Number(value["rawJSON"]) : value;
+    const actual: string = typeof read;
+    // JSON has no infinity, but `1e999` is read as one.
+    if (actual === type && (type !== "number" || Number.isFinite(read))) return read;
+    this.faults.add(`Expected a ${type} but got ${describe(read)}`, this.at(key));
     return undefined;
   }
 }

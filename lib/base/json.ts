@@ -22,6 +22,8 @@ const OPEN_BRACKET = 0x5b;
 const CLOSE_BRACKET = 0x5d;
 
 const MAX_DEPTH = 512;
+/** Top-level members: each is kept by its name, and millions of them would hold everybody up for seconds. */
+const MAX_MEMBERS = 16_384;
 /** Strings longer than this are searched natively: base64 images are skipped at memory speed. */
 const SHORT_STRING = 24;
 
@@ -35,6 +37,15 @@ export function scanObject(bytes: Uint8Array): Result<Map<string, Span>> {
 /** The value at `span`, parsed. */
 export function valueAt(bytes: Uint8Array, span: Span): unknown {
   return JSON.parse(new TextDecoder().decode(bytes.subarray(span.start, span.end)));
+}
+
+/** The same, undefined where it is no JSON: the scan takes a string's illegal escapes for sound. */
+export function valueOrNothing(bytes: Uint8Array, span: Span): unknown {
+  try {
+    return valueAt(bytes, span);
+  } catch {
+    return undefined;
+  }
 }
 
 /** The same bytes with `span` replaced; everything else is copied as it is. */
@@ -89,7 +100,8 @@ interface RawJson {
   parse(text: string, reviver: (key: string, value: unknown, context?: { source?: string }) => unknown): unknown;
 }
 const raw = JSON as unknown as RawJson;
-const LONG_NUMBER = /\d{16}/;
+/** No fraction: to look at each number of an embedding would take seconds. */
+const LONG_NUMBER = /(?<![\d.])\d{16}/;
 
 /**
  * Parses JSON without losing digits: integers beyond 2^53 become raw JSON values that `JSON.stringify` writes as they
@@ -165,7 +177,7 @@ class Scanner {
       this.#space();
       const start = this.#at;
       if (!this.#value(depth)) return false;
-      if (members !== undefined) members.set(this.#key(keyStart, keyEnd), { start, end: this.#at });
+      if (members !== undefined && !this.#keep(members, keyStart, keyEnd, start)) return false;
       this.#space();
       const next = this.bytes[this.#at];
       if (next === CLOSE_BRACE) return this.#step();
@@ -250,6 +262,12 @@ class Scanner {
       if (at === sign) return this.#reject("Expected a value");
     }
     this.#at = at;
+    return true;
+  }
+
+  #keep(members: Map<string, Span>, keyStart: number, keyEnd: number, start: number): boolean {
+    if (members.size >= MAX_MEMBERS) return this.#reject(`More than ${MAX_MEMBERS} members at the top level`);
+    members.set(this.#key(keyStart, keyEnd), { start, end: this.#at });
     return true;
   }
 

@@ -33,7 +33,7 @@ export function createLog(level: LogLevel, write: (text: string) => void = toStd
   };
   const line = (lineLevel: LogLevel, event: string, fields: LogFields = {}): void => {
     if (LEVELS.indexOf(lineLevel) < LEVELS.indexOf(level)) return;
-    gathered += `${JSON.stringify({ time: new Date().toISOString(), level: lineLevel, event, ...fields })}\n`;
+    gathered += `${JSON.stringify({ time: new Date().toISOString(), level: lineLevel, event, ...fields }, bounded)}\n`;
     if (gathered.length > GATHER_CHARACTERS) flush();
     else timer ??= setTimeout(flush, GATHER_MS);
   };
@@ -43,6 +43,13 @@ export function createLog(level: LogLevel, write: (text: string) => void = toStd
     error: (event, fields) => line("error", event, fields),
     flush,
   };
+}
+
+/** Characters of one value: a model's name, say, is the client's, and may be as long as a body. */
+const MAX_VALUE = 4096;
+
+function bounded(_key: string, value: unknown): unknown {
+  return typeof value === "string" && value.length > MAX_VALUE ? `${value.slice(0, MAX_VALUE)}…` : value;
 }
 
 function toStderr(text: string): void {

@@ -2,9 +2,11 @@
 import { Buffer } from "node:buffer";
 import type { Span } from "./json.ts";
 
+const FORM = /^multipart\/form-data\s*;(?:.*?;)?\s*boundary=(?:"([^"]+)"|([^;\s]+))/i;
+
 /** Of `multipart/form-data; boundary=…`; undefined for any other content type. */
 export function boundaryOf(contentType: string): string | undefined {
-  const [, quoted, plain] = /^multipart\/form-data\s*;.*?\bboundary=(?:"([^"]+)"|([^;\s]+))/i.exec(contentType) ?? [];
+  const [, quoted, plain] = FORM.exec(contentType) ?? [];
   return quoted ?? plain;
 }
 
@@ -14,6 +16,9 @@ export function findField(bytes: Uint8Array, boundary: string, name: string): Sp
   const delimiter = `--${boundary}`;
   let part = form.indexOf(delimiter);
   while (part !== -1) {
+    const after = part + delimiter.length;
+    // Behind its end a form may hold anything, which nobody reads.
+    if (form.toString("latin1", after, after + 2) === "--") return undefined;
     const headersEnd = form.indexOf("\r\n\r\n", part);
     if (headersEnd === -1) return undefined;
     const start = headersEnd + 4;

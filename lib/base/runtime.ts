@@ -228,15 +228,28 @@ async function serveDeno({ hostname, port, handle }: ServeOptions): Promise<Serv
   const controller = new AbortController();
   const runtime = deno as DenoLike;
   const sockets = new OpenSockets();
+  const unanswered = new Set<Promise<Response>>();
   let isStopping = false;
+  const answer = (request: Request): Promise<Response> => {
+    if (isStopping) return Promise.resolve(goingAway());
+    const answering = handle(request, denoUpgrade(runtime, request, sockets));
+    const answered = () => void unanswered.delete(answering);
+    unanswered.add(answering);
+    answering.then(answered, answered);
+    return answering;
+  };
   const server = runtime.serve(
     { hostname, port, signal: controller.signal, onListen: () => {}, onError: () => lastResort() },
-    (request) => isStopping ? Promise.resolve(goingAway()) : handle(request, denoUpgrade(runtime, request, sockets)),
+    answer,
   );
   const stop = async (force = false): Promise<void> => {
     isStopping = true;
     if (force) controller.abort();
-    else await sockets.none();
+    else {
+      await sockets.none();
+      // `shutdown` breaks off the bodies that are still being sent.
+      await Promise.allSettled([...unanswered]);
+    }
     await server.shutdown();
   };
   return { port: server.addr.port, url: urlOf(hostname, server.addr.port), stop };

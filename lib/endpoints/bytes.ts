@@ -4,7 +4,7 @@
  */
 import { servedModels } from "../admin.ts";
 import { fail, type Failure, invalid, type Result, success, unsupported } from "../base/failure.ts";
-import { replaceAt, scanObject, type Span, valueAt } from "../base/json.ts";
+import { replaceAt, scanObject, type Span, valueOrNothing } from "../base/json.ts";
 import { boundaryOf, findField } from "../base/multipart.ts";
 import { Upload, uploadTooLarge } from "../base/upload.ts";
 import { explainBytes, passBytes, type Passing } from "../bytes.ts";
@@ -109,7 +109,18 @@ function isPlain(segment: string): boolean {
 
 /** A client's credential may stand in its query as well as in its headers. */
 function withoutKeys(search: string): string {
-  return search.replace(/[?&](?:key|api[-_]?key|access_token)=[^&]*/gi, "").replace(/^&/, "?");
+  const kept = search.slice(1).split("&").filter((pair) => !KEY_NAME.test(unescaped(pair.replace(/=.*/s, ""))));
+  return kept.join("&") === "" ? "" : `?${kept.join("&")}`;
+}
+
+const KEY_NAME = /^(?:key|(?:x-)?api[-_]?key|access_token)$/i;
+
+function unescaped(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
 }
 
 function letGo(body: Passing["body"]): void {
@@ -146,12 +157,8 @@ async function inJson(exchange: Exchange): Promise<Result<Found>> {
 }
 
 function stringAt(bytes: Uint8Array, span: Span): string | undefined {
-  try {
-    const value = valueAt(bytes, span);
-    return typeof value === "string" && value !== "" ? value : undefined;
-  } catch {
-    return undefined;
-  }
+  const value = valueOrNothing(bytes, span);
+  return typeof value === "string" && value !== "" ? value : undefined;
 }
 
 /** How far into a form its model is looked for: a form is never held. */

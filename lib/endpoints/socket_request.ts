@@ -1,7 +1,7 @@
 /** What a client says on a socket: `response.create` as a request for a stream, and all else that it may send. */
 import { type Failure, invalid, type Result, success } from "../base/failure.ts";
 import { describe, type JsonObject } from "../base/fields.ts";
-import { parseJson, scanObject, type Span, valueAt } from "../base/json.ts";
+import { parseJson, scanObject, type Span, valueOrNothing } from "../base/json.ts";
 import type { Conversation } from "../state/session.ts";
 
 /** The lane of turns without a `stream_id`. */
@@ -81,7 +81,7 @@ function laneOf(value: unknown): Result<string> {
 
 function valueOf(bytes: Uint8Array, members: ReadonlyMap<string, Span>, name: string): unknown {
   const span = members.get(name);
-  return span === undefined ? undefined : valueAt(bytes, span);
+  return span === undefined ? undefined : valueOrNothing(bytes, span);
 }
 
 function steerOf(text: string): JsonObject {

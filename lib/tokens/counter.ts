@@ -18,12 +18,21 @@ interface Waiting {
   tell: (tokens: number | undefined) => void;
 }
 
-class TokenCounter {
+export class TokenCounter {
+  readonly #start: () => Worker;
+  readonly #patienceMs: number;
   #worker: Worker | undefined;
+  /** `Date.now()` of the thread's last word, or of the first order that it owes an answer to. */
+  #heardAt = 0;
   readonly #waiting = new Map<number, Waiting>();
   #characters = 0;
   #lastId = 0;
   #idle: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(start: () => Worker = startWorker, patienceMs = MAX_WAIT_MS) {
+    this.#start = start;
+    this.#patienceMs = patienceMs;
+  }
 
   /** Tokens of the texts; undefined where they can't be counted now. Never rejects. */
   async count(texts: readonly string[], tokenizer: Tokenizer): Promise<number | undefined> {
@@ -34,29 +43,38 @@ class TokenCounter {
     const told = new Promise<number | undefined>((tell) => this.#waiting.set(id, { characters, tell }));
     this.#characters += characters;
     this.#send({ id, texts: sample.texts, tokenizer });
-    const tokens = await within(told, MAX_WAIT_MS);
-    if (tokens === TIMED_OUT) this.#settle({ id, tokens: undefined });
+    const tokens = await within(told, this.#patienceMs);
+    if (tokens === TIMED_OUT) this.#looksDead();
     return tokens === TIMED_OUT || tokens === undefined ? undefined : Math.ceil(tokens * sample.scale);
   }
 
   #send(order: CountOrder): void {
     clearTimeout(this.#idle);
+    if (this.#waiting.size === 1) this.#heardAt = Date.now();
     try {
-      this.#worker ??= this.#start();
+      this.#worker ??= this.#open();
       this.#worker.postMessage(order);
     } catch {
       this.#settle({ id: order.id, tokens: undefined });
     }
   }
 
-  #start(): Worker {
-    const worker = openWorker(new URL("./worker.ts", import.meta.url), "./lib/tokens/worker.ts");
-    worker.onmessage = ({ data }: MessageEvent<CountResult>) => this.#settle(data);
+  #open(): Worker {
+    const worker = this.#start();
+    worker.onmessage = ({ data }: MessageEvent<CountResult>) => {
+      this.#heardAt = Date.now();
+      this.#settle(data);
+    };
     worker.onerror = (event) => {
       event.preventDefault();
       this.#stop();
     };
     return worker;
+  }
+
+  /** What is late is still owed, so that no more is ordered than can be done; a thread that says nothing is gone. */
+  #looksDead(): void {
+    if (Date.now() - this.#heardAt >= this.#patienceMs - 1) this.#stop();
   }
 
   #settle({ id, tokens }: CountResult): void {
@@ -81,6 +99,10 @@ class TokenCounter {
     for (const id of [...this.#waiting.keys()]) this.#settle({ id, tokens: undefined });
     clearTimeout(this.#idle);
   }
+}
+
+function startWorker(): Worker {
+  return openWorker(new URL("./worker.ts", import.meta.url), "./lib/tokens/worker.ts");
 }
 
 /** A timer that keeps no process alive. */

@@ -328,6 +328,10 @@ models: [{ name: whisper, target: openai/whisper-1 }]
     assert.equal(openaiUpstream.last().path, "/v1/files?limit=2");
     await (await fetch(`${gateway.url}/v1/files?limit=2&access_token=secret-3`)).text();
     assert.equal(openaiUpstream.last().path, "/v1/files?limit=2");
+    await (await fetch(`${gateway.url}/v1/files?%6bey=s&limit=%32&x-api-key=s&API_KEY&api%5Fkey=s&after=%zz`)).text();
+    assert.equal(openaiUpstream.last().path, "/v1/files?limit=%32&after=%zz");
+    await (await fetch(`${gateway.url}/v1/files?key=s`)).text();
+    assert.equal(openaiUpstream.last().path, "/v1/files");
   });
 });
 
@@ -579,6 +583,16 @@ describe("answers stream", () => {
     assert.match(text, /^data: 1\n\n(?:: \w+\n\n)+data: 2\n\n$/);
     openaiUpstream.answer(sse(["data: 1\n\n"], { "content-type": "application/octet-stream" }));
     assert.equal(await (await fetch(`${paced.url}/v1/files/x/content`)).text(), "data: 1\n\n");
+
+    // By CRLF, and under another spelling of the type.
+    const again = new Promise<void>((resolve) => go = resolve);
+    const crlf = { "content-type": "Text/Event-Stream" };
+    openaiUpstream.answer(sse(["data: 1\r\n\r\n", { until: again }, "data: 2\r\n\r\n"], crlf));
+    const other = await fetch(`${paced.url}/v1/images/x`);
+    for await (const piece of other.body as unknown as AsyncIterable<Uint8Array>) {
+      if (new TextDecoder().decode(piece).includes(": ")) go();
+    }
+    go();
     await paced.stop();
   });
 

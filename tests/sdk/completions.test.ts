@@ -209,6 +209,11 @@ describe("what no chat can do is a typed 400", () => {
     ["prompt", { prompt: undefined }],
     ["prompt", { prompt: {} }],
     ["n", { n: 2, model: "messages/m" }],
+    ["n", { n: 0, model: "messages/m" }],
+    ["n", { n: -1 }],
+    ["messages", { messages: [{ role: "user", content: "y" }] }],
+    ["prompt", { prompt: "", model: "messages/m" }],
+    ["max_tokens", { max_tokens: -1 }],
   ];
   for (const [param, fields] of REFUSED) {
     test(`${param}: ${JSON.stringify(fields)}`, async () => {

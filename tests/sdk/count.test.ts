@@ -7,7 +7,7 @@ import OpenAI from "openai";
 import { type StartedGateway, startGateway } from "../support/gateway.ts";
 import { asObject, type Json } from "../support/grammar.ts";
 import { providerLine } from "../support/pairs.ts";
-import { json, type Reply, startUpstream, type Upstream } from "../support/upstream.ts";
+import { json, raw, type Reply, startUpstream, type Upstream } from "../support/upstream.ts";
 
 let upstream: Upstream;
 let gateway: StartedGateway;
@@ -135,6 +135,22 @@ describe("the gateway counts, and says so", () => {
     }
     const metrics = await (await fetch(`${gateway.url}/metrics`)).text();
     assert.equal(/trivium_failures_total\{kind="(?!invalid_request)/.test(metrics), false, metrics);
+  });
+
+  test("a proxy's page is no verdict, and what is no count is none", async () => {
+    const pages = [raw("<html>Bad Request</html>", "text/html", 400), raw("<html>", "text/html", 413), json({}, 400)];
+    const counts = ["-5", "1.5", "1e999", "null", '"7"'].map((tokens) =>
+      raw(`{"input_tokens":${tokens}}`, "application/json")
+    );
+    for (const reply of [...pages, ...counts]) {
+      upstream.answer(reply);
+      for (const client of ["messages", "responses"] as const) {
+        const { response, tokens } = await count(client, "an/claude-sonnet-4-5", "How many are these?");
+        assert.equal(response.status, 200);
+        assert.deepEqual(marks(response), ["estimated", "o200k_base"]);
+        assert.ok(tokens > 4, String(tokens));
+      }
+    }
   });
 
   test("Claude's, whose tokenizer isn't public, by a factor that rather over- than undercounts", async () => {

@@ -92,6 +92,38 @@ describe("floats were asked for", () => {
     });
   }
 
+  test("what is no list of float32, or holds what JSON can't say, stays as it came", async () => {
+    for (const other of ["AAAAAAE=", packed([1, NaN]), packed([Infinity]), packed([-Infinity, 0])]) {
+      upstream.answer(json(listOf(other, packed(EXACT))));
+      const { data } = await asked({ encoding_format: "float" });
+      assert.deepEqual(data.map(({ embedding }) => embedding), [other, EXACT]);
+    }
+  });
+
+  test("numbers of every size, each by the fewest digits", async () => {
+    const sizes = [0.1, 3.4028235e38, 1.1754944e-38, 1e-45, -1.5e-30, 16777217, 8.5e20, 0.30000001, 0, 999999.94];
+    upstream.answer(json(listOf(packed(sizes))));
+    const { data } = await asked({ encoding_format: "float" });
+    const [numbers = []] = data.map(({ embedding }) => embedding as number[]);
+    assert.deepEqual(numbers.map(Math.fround), sizes.map(Math.fround));
+    assert.deepEqual(numbers.slice(0, 1), [0.1]);
+    assert.ok(
+      numbers.every((number) => Math.abs(number).toExponential().replace(/e.*/, "").length <= 10),
+      `${numbers}`,
+    );
+  });
+
+  test("a format that no JSON string is, is the upstream's to refuse", async () => {
+    upstream.answer(json(listOf(EXACT)));
+    const response = await fetch(`${gateway.url}/v1/embeddings`, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: '{"model":"small","input":"x","encoding_format":"\\q"}',
+    });
+    assert.equal(response.status, 200);
+    assert.deepEqual((await response.json() as { data: { embedding: unknown }[] }).data[0]?.embedding, EXACT);
+  });
+
   test("by the SDK: floats pass as they are", async () => {
     upstream.answer(json(listOf(CLOSE)));
     const { data } = await openai.embeddings.create({ model: "small", input: "a", encoding_format: "float" });

@@ -3,6 +3,7 @@ import Anthropic from "@anthropic-ai/sdk";
 import OpenAI from "openai";
 import { afterAll, beforeAll, describe, test } from "bun:test";
 import assert from "node:assert/strict";
+import { createLog } from "../../lib/base/log.ts";
 import { Losses } from "../../lib/format.ts";
 import { lossHeader } from "../../lib/loss_report.ts";
 import { type KeptLog, keptLog, type StartedGateway, startGateway } from "../support/gateway.ts";
@@ -115,6 +116,25 @@ describe("x-trivium-loss", () => {
   test("one path that is too long for it is cut, not left out", () => {
     assert.match(headerOf([["x".repeat(10_000), "why"]]), /^x{200}\.\.\.;reason="why"$/);
   });
+});
+
+test("a name as long as a body makes neither an error nor the log as long", async () => {
+  const name = "f".repeat(1_000_000);
+  const body = plainBody("chat", SONNET, { [name]: 1 });
+  const response = await fetch(`${gateway.url}/v1/chat/completions`, {
+    method: "POST",
+    headers: { "content-type": "application/json", "x-trivium-strict": "1" },
+    body,
+  });
+  const text = await response.text();
+  assert.equal(response.status, 400);
+  assert.ok(text.includes("fff...") && text.length < 4000, `${text.length} characters`);
+
+  let line = "";
+  const log = createLog("info", (written) => line += written);
+  log.info("request", { model: name, nested: { list: [name] } });
+  log.flush();
+  assert.ok(line.length < 10_000 && JSON.parse(line).model.startsWith("fff"), `${line.length} characters`);
 });
 
 describe("losses refused", () => {

@@ -32,6 +32,7 @@ beforeAll(async () => {
     "    efforts: [low, medium, high, xhigh]",
     "  - { match: an/own-numbers, thinking: budget, effort_budgets: { high: 5000 }, max_output_tokens: 64000 }",
     "  - { match: claude-limited, default_max_tokens: 1234, max_output_tokens: 2345 }",
+    "  - { match: claude-contrary, default_max_tokens: 5000, max_output_tokens: 2345 }",
     "  - { match: an/maps, map_server_tools: true }",
     "  - { match: or/maps, map_server_tools: true }",
   ].join("\n"));
@@ -246,6 +247,7 @@ describe("2.1: guards by class of model", () => {
       ["claude-opus-4-1", {}, 32_000, ""],
       ["unknown-1", {}, 8192, ""],
       ["claude-limited", {}, 1234, ""],
+      ["claude-contrary", {}, 2345, ""],
       ["claude-limited", { max_tokens: 2000 }, 2000, ""],
       ["claude-limited", { max_tokens: 9000 }, 2345, "max_tokens"],
       ["claude-sonnet-4-5", { max_tokens: 100_000 }, 64_000, "max_tokens"],

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, test } from "bun:test";
@@ -69,6 +70,29 @@ function suite(name: string, command: () => readonly string[]): void {
       });
       started.signal("SIGTERM");
       assert.match(await response.text(), /data: \[DONE\]\n\n$/);
+      assert.equal(await started.exited, 0);
+    }, 20_000);
+
+    test("a request whose body is still being sent at SIGTERM is answered", async () => {
+      const started = await startProcess([...command(), "--port", "0"], {}, folder);
+      const body = JSON.stringify({ model: "mock/echo", messages: [{ role: "user", content: "How many are these?" }] });
+      const { port, hostname } = new URL(started.url);
+      const socket = connect(Number(port), hostname);
+      let answer = "";
+      socket.on("data", (bytes) => answer += bytes);
+      const closed = new Promise<void>((resolve) => socket.on("close", () => resolve()));
+      const head = "POST /v1/messages/count_tokens HTTP/1.1\r\nhost: x\r\nconnection: close\r\n";
+      socket.write(`${head}content-length: ${body.length}\r\n\r\n${body.slice(0, 20)}`);
+      // By its answer the request before it is known to be there.
+      await (await fetch(`${started.url}/health`)).text();
+      started.signal("SIGTERM");
+      await until(
+        "it takes no more requests",
+        async () => await fetch(`${started.url}/health`).then(({ ok }) => !ok, () => true),
+      );
+      socket.write(body.slice(20));
+      await closed;
+      assert.match(answer, /^HTTP\/1\.1 200 [\s\S]*"input_tokens":\d+/);
       assert.equal(await started.exited, 0);
     }, 20_000);
 

@@ -103,6 +103,8 @@ models:
       /^config\.yaml:1:18 {2}The alias \*-mini .*quote names/,
     );
     assert.equal(issues("a: &a [*a]").length, 1);
+    // No member of its own would slip past by it.
+    assert.match(issues("__proto__: { models_only: true }")[0] ?? "", /Unknown key "__proto__"/);
     assert.match(issues("providers: { a: { base_url: http://u:p@h/v1 } }")[0] ?? "", /without user, query or fragment/);
   });
 

@@ -10,6 +10,7 @@ import type { SseEvent } from "../../base/sse.ts";
 import type { Format, StreamDecoder, Target } from "../../format.ts";
 import type { NeutralRequest } from "../../neutral.ts";
 import { encodeResponse, openEncoder } from "./completions_encode.ts";
+import { saysNothing } from "../../translation/leftover.ts";
 import { chat } from "./mod.ts";
 import { listOf, objectsOf } from "./wire.ts";
 
@@ -32,6 +33,7 @@ const REFUSED: Readonly<Record<string, (value: unknown) => boolean>> = {
   echo: (value) => value === false,
   best_of: (value) => value === 1,
   logprobs: () => false,
+  messages: saysNothing,
 };
 
 const ADVICE = "this model's provider has no /completions of its own, so the prompt goes as one chat message";

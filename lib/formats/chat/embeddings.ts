@@ -6,7 +6,7 @@
 import { Buffer } from "node:buffer";
 import { fail, unsupported } from "../../base/failure.ts";
 import { isObject, type JsonObject } from "../../base/fields.ts";
-import { parseJson, scanObject, valueAt } from "../../base/json.ts";
+import { parseJson, scanObject, valueOrNothing } from "../../base/json.ts";
 import type { Format } from "../../format.ts";
 import { chat } from "./mod.ts";
 import { listOf } from "./wire.ts";
@@ -43,7 +43,7 @@ function wantedShape(request: Uint8Array): Shape | undefined {
   const members = scanObject(request);
   if (!members.ok || members.value.has("output_dtype")) return undefined;
   const span = members.value.get("encoding_format");
-  const word = span === undefined ? null : valueAt(request, span);
+  const word = span === undefined ? null : valueOrNothing(request, span);
   if (word === null) return "float";
   return word === "float" || word === "base64" ? word : undefined;
 }
@@ -74,7 +74,8 @@ function parsed(bytes: Uint8Array): unknown {
 function mended(entry: JsonObject, wanted: Shape): JsonObject {
   const { embedding } = entry;
   if (wanted === "base64") return isNumbers(embedding) ? { ...entry, embedding: pack(embedding) } : entry;
-  return typeof embedding === "string" ? { ...entry, embedding: unpack(embedding) } : entry;
+  const numbers = typeof embedding === "string" ? unpack(embedding) : undefined;
+  return numbers === undefined ? entry : { ...entry, embedding: numbers };
 }
 
 function isNumbers(value: unknown): value is number[] {
@@ -91,22 +92,35 @@ function pack(numbers: readonly number[]): string {
   return Buffer.from(view.buffer).toString("base64");
 }
 
-/** Base64 of float32 → numbers, each by the fewest digits that tell it from its neighbours. */
-function unpack(text: string): number[] {
+/** Base64 of float32 → numbers; undefined where it is something else, or holds what no JSON number says (NaN). */
+function unpack(text: string): number[] | undefined {
   const bytes = Buffer.from(text, "base64");
+  if (bytes.length % FLOAT_BYTES !== 0) return undefined;
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const numbers: number[] = [];
-  for (let at = 0; at + FLOAT_BYTES <= bytes.length; at += FLOAT_BYTES) {
-    numbers.push(shortest(view.getFloat32(at, true)));
+  for (let at = 0; at < bytes.length; at += FLOAT_BYTES) {
+    const number = view.getFloat32(at, true);
+    if (!Number.isFinite(number)) return undefined;
+    numbers.push(shortest(number));
   }
   return numbers;
 }
 
 /** A float32 written as a double shows digits that nobody measured: 0.1 would be 0.10000000149011612. */
 function shortest(value: number): number {
-  for (const digits of [6, 7, 8]) {
-    const short = Number(value.toPrecision(digits));
+  const exponent = Math.floor(Math.log10(Math.abs(value)));
+  for (const digits of [6, 7, 8, 9]) {
+    const short = rounded(value, digits, digits - 1 - exponent);
     if (Math.fround(short) === value) return short;
   }
   return value;
+}
+
+/** Powers of ten that a double holds exactly: a division by one of them is the decimal number itself. */
+const EXACT_POWERS = Array.from({ length: 23 }, (_, power) => Number(`1e${power}`));
+
+/** To so many digits, by arithmetic where that is exact: there are millions of numbers in a batch. */
+function rounded(value: number, digits: number, decimals: number): number {
+  const scale = EXACT_POWERS[decimals];
+  return scale === undefined ? Number(value.toPrecision(digits)) : Math.round(value * scale) / scale;
 }

@@ -100,9 +100,13 @@ function limits(fields: Fields): Partial<NeutralRequest> {
   if (maxOutputTokens !== undefined && maxOutputTokens < 0) {
     fields.faults.add(`Expected a number of tokens but got ${maxOutputTokens}`, key);
   }
+  const candidates = fields.number("n");
+  if (candidates !== undefined && candidates < 1) {
+    fields.faults.add(`Expected one answer or more but got ${candidates}`, "n");
+  }
   return defined({
     maxOutputTokens,
-    candidates: fields.number("n"),
+    candidates,
     parallelToolCalls: fields.boolean("parallel_tool_calls"),
   });
 }

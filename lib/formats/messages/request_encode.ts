@@ -80,7 +80,7 @@ function encodeBody(encoding: Encoding): { body: JsonObject; emulateStop: string
   if (isOn(thinking)) encoding.prefill = false;
   const messages = encodeMessages(encoding);
   if (messages.length === 0 && !own) {
-    encoding.refusal ??= invalid("The request has no message with content", "messages");
+    encoding.refusal ??= invalid("The request has no message with content", clientName(request, "messages"));
   }
   const stop = encodeStopSequences(encoding);
   const outputConfig = defined({ effort, format });
@@ -126,7 +126,9 @@ const UNKNOWN_MAX_TOKENS = 8192;
 function encodeMaxTokens({ request, target, own, losses }: Encoding): number {
   const most = target.capabilities.maxOutputTokens;
   const wanted = request.maxOutputTokens;
-  if (wanted === undefined) return target.capabilities.defaultMaxTokens ?? most ?? UNKNOWN_MAX_TOKENS;
+  if (wanted === undefined) {
+    return Math.min(target.capabilities.defaultMaxTokens ?? Infinity, most ?? UNKNOWN_MAX_TOKENS);
+  }
   if (own || most === undefined || wanted <= most) return wanted;
   losses.add(clientName(request, "maxOutputTokens"), `clamped to the model's ${most}`);
   return most;

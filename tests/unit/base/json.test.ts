@@ -79,6 +79,13 @@ describe("replaceAt", () => {
     assert.equal(text(replaceAt(bytes(json), span, '"new"')), json.replace('"outer"', '"new"'));
   });
 
+  test("millions of members are refused before they hold anybody up", () => {
+    const members = Array.from({ length: 20_000 }, (_, index) => `"m${index}":1`);
+    assert.equal(scanObject(new TextEncoder().encode(`{${members.slice(0, 10_000).join(",")}}`)).ok, true);
+    const scanned = scanObject(new TextEncoder().encode(`{${members.join(",")}}`));
+    assert.match(scanned.ok ? "" : scanned.failure.message, /More than 16384 members at the top level/);
+  });
+
   test("the last of two members of one name counts, as in JSON.parse", () => {
     const json = bytes('{"model":"a","model":"b"}');
     const scanned = scanObject(json);
@@ -106,6 +113,13 @@ describe("setMembers", () => {
 });
 
 describe("parseJson", () => {
+  test("fractions are doubles, however long", () => {
+    assert.equal(
+      JSON.stringify(parseJson("[0.12345678901234567,-10.1234567890123456789]")),
+      "[0.12345678901234566,-10.123456789012346]",
+    );
+  });
+
   test("keeps the digits of integers beyond 2^53", () => {
     const json = '{"seed":12345678901234567890,"small":5,"float":1.5,"id":"1234567890123456789"}';
     assert.equal(JSON.stringify(parseJson(json)), json);

@@ -39,12 +39,14 @@ describe("findField", () => {
     assert.equal(found(`${part('name="model"; filename="m"', "x")}--${B}--`), undefined);
     assert.equal(found(`${part('name="models"', "x")}--${B}--`), undefined);
     assert.equal(found(""), undefined);
+    assert.equal(found(`${part('name="n"', "2")}--${B}--\r\n${part('name="model"', "x")}--${B}--`), undefined);
   });
 });
 
 test("boundaryOf", () => {
   assert.equal(boundaryOf('multipart/form-data; charset=x; boundary="a b"'), "a b");
   assert.equal(boundaryOf("Multipart/Form-Data;boundary=abc; x=y"), "abc");
+  assert.equal(boundaryOf("multipart/form-data; x-boundary=foo; boundary=abc"), "abc");
   assert.equal(boundaryOf("application/json; boundary=abc"), undefined);
   assert.equal(boundaryOf("multipart/form-data"), undefined);
 });

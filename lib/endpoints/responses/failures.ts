@@ -23,8 +23,8 @@ export function noConversation(id: string, param?: string): Failure {
   return notFound(`Conversation with id '${shown(id)}' not found`, "conversation_not_found", param);
 }
 
-export function noItem(id: string): Failure {
-  return notFound(`Item with id '${shown(id)}' not found`, "item_not_found");
+export function noItem(id: string, param?: string): Failure {
+  return notFound(`Item with id '${shown(id)}' not found`, "item_not_found", param);
 }
 
 /** Its provider is no longer in the config, or no longer speaks this format. */

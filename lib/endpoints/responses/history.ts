@@ -7,10 +7,10 @@ import { FORMATS } from "../../formats/mod.ts";
 import { type Call, upstreamFormat } from "../../plan.ts";
 import type { Route } from "../../router.ts";
 import type { StoredResponse } from "../../state/store.ts";
-import { keptElsewhere, noConversation, noPrevious, tooLong } from "./failures.ts";
+import { keptElsewhere, noConversation, noItem, noPrevious, tooLong } from "./failures.ts";
 import { fetchHistory } from "./remote.ts";
 import { isOver, outputOf } from "./turn.ts";
-import { inputOf, mayRefer, type Wishes, wishesOf, withMembers } from "./wishes.ts";
+import { inputOf, isReference, mayRefer, type Wishes, wishesOf, withMembers } from "./wishes.ts";
 
 /** Where a turn goes. */
 export interface Place {
@@ -108,19 +108,19 @@ export interface OwnItems {
   isResolved: boolean;
 }
 
-function ownItems({ exchange, call }: Place): OwnItems {
+function ownItems({ exchange, call, isNative }: Place): Result<OwnItems> {
   let read: readonly JsonObject[] | undefined;
-  if (!mayRefer(call)) return { items: () => read ??= inputOf(call), isResolved: false };
-  const items = inputOf(call);
+  if (!mayRefer(call)) return success({ items: () => read ??= inputOf(call), isResolved: false });
+  const resolved: JsonObject[] = [];
   let isResolved = false;
-  const resolved = items.map((item) => {
-    const found = item["type"] === "item_reference" && typeof item["id"] === "string"
-      ? exchange.services.state.item(call.scope, item["id"])
-      : undefined;
+  for (const [index, item] of inputOf(call).entries()) {
+    const found = isReference(item) ? exchange.services.state.item(call.scope, item.id) : undefined;
+    // A native upstream may know what isn't known here.
+    if (found === undefined && isReference(item) && !isNative) return fail(noItem(item.id, `input[${index}]`));
     isResolved ||= found !== undefined;
-    return found ?? item;
-  });
-  return { items: () => resolved, isResolved };
+    resolved.push(found ?? item);
+  }
+  return success({ items: () => resolved, isResolved });
 }
 
 /** A call that is whole, and what made it so. */
@@ -137,7 +137,9 @@ export async function gathered(place: Place, wishes: Wishes): Promise<Result<Gat
   const { call } = place;
   const history = await historyOf(place, wishes);
   if (!history.ok) return history;
-  const own = ownItems(place);
+  const found = ownItems(place);
+  if (!found.ok) return found;
+  const own = found.value;
   const whole = history.value.isLocal || own.isResolved ? expanded(place, history.value, own) : call;
   const limit = MOST_OF_HISTORY * call.config.maxBodyBytes;
   return whole.bytes.length > limit ? fail(tooLong(limit)) : success({ call: whole, history: history.value, own });

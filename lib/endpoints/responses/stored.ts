@@ -7,7 +7,7 @@ import { FORMATS } from "../../formats/mod.ts";
 import type { Job } from "../../state/jobs.ts";
 import type { Pin, StoredResponse } from "../../state/store.ts";
 import { pageOf, shownItem } from "../listing.ts";
-import { abandoned, cancelled } from "./background.ts";
+import { abandoned, cancelled, isAbandoned } from "./background.ts";
 import { noResponse } from "./failures.ts";
 import { eventStream, framesStream, isAfter, sequenceOf, streamOf } from "./job_feed.ts";
 import { forward } from "./remote.ts";
@@ -42,7 +42,7 @@ function find({ services, request }: Exchange, id: string): Found | undefined {
   }
   const job = jobs.get(scope, id);
   if (job !== undefined) return { stored: { ...stored, response: job.response }, job };
-  if (isOver(stored.response)) return { stored, job };
+  if (isOver(stored.response) || !isAbandoned(stored, services.since)) return { stored, job };
   const ended = { ...stored, response: abandoned(stored.response) };
   state.put(ended);
   return { stored: ended, job };

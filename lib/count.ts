@@ -5,9 +5,9 @@
 import type { JsonObject } from "./base/fields.ts";
 import { jsonObject } from "./base/json.ts";
 import { readBodyWithin } from "./base/body.ts";
-import type { Failure } from "./base/failure.ts";
+import { type Failure, unsupported } from "./base/failure.ts";
 import { type Counting, type Format, Losses } from "./format.ts";
-import { type Call, decodeBody, passThrough, targetOf, upstreamFormat } from "./plan.ts";
+import { type Call, decodeBody, namedFailure, passThrough, targetOf, upstreamFormat } from "./plan.ts";
 import type { Relayed } from "./reply.ts";
 import type { Route } from "./router.ts";
 import { type Count, countInput } from "./tokens/count.ts";
@@ -18,9 +18,17 @@ export async function countTokens(call: Call, route: Route): Promise<Relayed> {
   const native = question === undefined ? undefined : await counted(call, route, question);
   if (native !== undefined) return native;
   const decoded = decodeBody(completed(call));
-  if (!decoded.ok) return refused(call, route, decoded.failure);
+  if (!decoded.ok) return refused(call, route, namedFailure(call, decoded.failure));
+  const { previousId, conversation } = decoded.value.state ?? {};
+  if (previousId !== undefined) return refused(call, route, keptUncounted("previous_response_id"));
+  if (conversation !== undefined) return refused(call, route, keptUncounted("conversation"));
   const count = await countInput(decoded.value, route.capabilities);
   return answered(call, route, told(call, count.tokens), headersOfCount(count));
+}
+
+/** A count without them would be a wrong one that looks right. */
+function keptUncounted(param: string): Failure {
+  return unsupported("The earlier turns are kept by an upstream that does not count; send them as input", param);
 }
 
 /** What is asked of an upstream that counts itself. */

@@ -2,7 +2,7 @@
  * What will be done with a request, before anything is sent: bytes pass or are translated, where they go, and what is
  * lost on the way. Pure but for the memory of signed thinking; `explain` shows the same plan that `relay` carries out.
  */
-import { fail, invalid, type Result, success } from "./base/failure.ts";
+import { fail, type Failure, invalid, type Result, success } from "./base/failure.ts";
 import type { JsonObject } from "./base/fields.ts";
 import { parseJson, replaceAt, scanObject, type Span } from "./base/json.ts";
 import { acceptedBody, acceptedBytes, acceptedHeaders } from "./accepts.ts";
@@ -82,11 +82,15 @@ export function destinationOf(call: Call, { provider }: Route, { format, headers
   return { provider, format, path: format.path, headers: { ...headers, accept } };
 }
 
-/** A fault's path as the client knows it. */
-function named({ named }: Call, plan: Result<Plan>): Result<Plan> {
-  if (plan.ok || named === undefined || plan.failure.param === undefined) return plan;
-  const { message, param } = plan.failure;
-  return fail({ ...plan.failure, param: named(param), message: message.replaceAll(param, named(param)) });
+function named(call: Call, plan: Result<Plan>): Result<Plan> {
+  return plan.ok ? plan : fail(namedFailure(call, plan.failure));
+}
+
+/** A fault with its path as the client knows it. */
+export function namedFailure({ named }: Call, failure: Failure): Failure {
+  const { message, param } = failure;
+  if (named === undefined || param === undefined) return failure;
+  return { ...failure, param: named(param), message: message.replaceAll(param, named(param)) };
 }
 
 /**

@@ -3,7 +3,7 @@
  * this format does it itself; of any other the model is asked for a summary, which goes to the client in an envelope and
  * comes back with the next request (Open Responses, 2026-04-24; TRANSLATION.md, section 6).
  */
-import { fail, type Failure, invalid, protocolFault, type Result, success, unsupported } from "../base/failure.ts";
+import { fail, invalid, protocolFault, type Result, success } from "../base/failure.ts";
 import { isObject, type JsonObject } from "../base/fields.ts";
 import { parseJson } from "../base/json.ts";
 import { abortWith, callOf, type Exchange, type Handled } from "../exchange.ts";
@@ -19,6 +19,8 @@ import { sealSummary } from "../translation/compaction.ts";
 import { sealEnvelope } from "../translation/envelope.ts";
 import { answerId, ownItemId } from "../translation/ids.ts";
 import { ask } from "./inference.ts";
+import { wholeCall } from "./responses/history.ts";
+import { itemsOf } from "./responses/wishes.ts";
 
 /** The same format at its own address. */
 const COMPACT: Format = { ...FORMATS.responses, path: `${FORMATS.responses.path}/compact` };
@@ -27,10 +29,12 @@ export function compactResponse(exchange: Exchange): Promise<Handled> {
   return ask(exchange, FORMATS.responses, { prepare: prepared, ask: compacted, explain });
 }
 
-function prepared(call: Call, route: Route, exchange: Exchange): Result<Call> {
+async function prepared(call: Call, route: Route, exchange: Exchange): Promise<Result<Call>> {
+  const whole = await wholeCall(call, route, exchange);
+  if (!whole.ok) return whole;
   return route.provider.formats.includes(COMPACT.name)
-    ? success({ ...call, client: COMPACT, stream: false })
-    : summaryCall(call, exchange, call.abort);
+    ? success({ ...whole.value, client: COMPACT, stream: false })
+    : summaryCall(whole.value, exchange, call.abort);
 }
 
 async function compacted(call: Call, route: Route, exchange: Exchange): Promise<Relayed> {
@@ -56,15 +60,16 @@ function summaryCall(call: Call, exchange: Exchange, abort: AbortController): Re
   if (!body.ok) return body;
   const input = windowOf(body.value);
   if (!input.ok) return input;
-  const { previous_response_id: _, stream: __, ...members } = body.value;
+  const { stream: _, ...members } = body.value;
   const asked = {
     ...members,
     input: [...input.value, { role: "user", content: REQUEST }],
     store: false,
     ...(Array.isArray(members["tools"]) && members["tools"].length > 0 ? { tool_choice: "none" } : {}),
   };
-  const summing = callOf(exchange, FORMATS.responses, new TextEncoder().encode(JSON.stringify(asked)), abort);
-  return summing.ok ? success({ ...summing.value, lost: [...summing.value.lost ?? [], EMULATED] }) : summing;
+  const made = callOf(exchange, FORMATS.responses, new TextEncoder().encode(JSON.stringify(asked)), abort);
+  const { lost = [], named = (path) => path } = call;
+  return made.ok ? success({ ...made.value, lost: [...lost, EMULATED], named }) : made;
 }
 
 const EMULATED: Loss = { path: "input", reason: "emulated: the model is asked for a summary" };
@@ -79,19 +84,14 @@ function bodyOf(bytes: Uint8Array): Result<JsonObject> {
   return fail(invalid("The body is not valid JSON"));
 }
 
-/** The items of the window, in order. */
+/** The items of the window, in order: those after an earlier response that its upstream keeps itself may be none. */
 function windowOf(body: JsonObject): Result<unknown[]> {
-  if (typeof body["previous_response_id"] === "string") return fail(unknownResponse());
   const { input } = body;
+  if (typeof body["previous_response_id"] === "string") return success(itemsOf(input));
   if (typeof input === "string" && input !== "") return success([{ role: "user", content: input }]);
   if (isObject(input)) return success([input]);
   if (Array.isArray(input) && input.length > 0) return success(input);
   return fail(invalid('Missing required "input": there is nothing to compact', "input"));
-}
-
-function unknownResponse(): Failure {
-  const message = "No earlier response is kept for this upstream; send the full input instead of its id";
-  return { ...unsupported(message, "previous_response_id"), code: "previous_response_not_found" };
 }
 
 /** An answer that holds a summary, as the compacted window; any other as it is, or as the fault that it is. */

@@ -16,6 +16,11 @@ const FORMAT = FORMATS.responses;
 /** Items that one request may add. */
 const MAX_ITEMS = 20;
 
+/** OpenAI's own limits of metadata. */
+const MAX_PAIRS = 16;
+const MAX_KEY = 64;
+const MAX_VALUE = 512;
+
 /** `POST /conversations` */
 export async function createConversation(exchange: Exchange): Promise<Handled> {
   const read = await readBytes(exchange);
@@ -132,9 +137,15 @@ function bodyOf(bytes: Uint8Array | undefined): Result<JsonObject> {
 function metadataIn({ metadata = {} }: JsonObject): Result<JsonObject> {
   if (metadata === null) return success({});
   if (!isObject(metadata)) return fail(invalid(`Expected an object but got ${describe(metadata)}`, "metadata"));
-  const wrong = Object.entries(metadata).find(([, value]) => typeof value !== "string");
-  if (wrong === undefined) return success(metadata);
-  return fail(invalid(`Expected a string but got ${describe(wrong[1])}`, `metadata.${wrong[0]}`));
+  const entries = Object.entries(metadata);
+  if (entries.length > MAX_PAIRS) return fail(invalid(`Expected at most ${MAX_PAIRS} pairs`, "metadata"));
+  for (const [key, value] of entries) {
+    if (key.length > MAX_KEY) return fail(invalid(`Expected keys of at most ${MAX_KEY} characters`, "metadata"));
+    const path = `metadata.${key}`;
+    if (typeof value !== "string") return fail(invalid(`Expected a string but got ${describe(value)}`, path));
+    if (value.length > MAX_VALUE) return fail(invalid(`Expected at most ${MAX_VALUE} characters`, path));
+  }
+  return success(metadata);
 }
 
 /** Each with an id. */

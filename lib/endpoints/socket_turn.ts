@@ -151,13 +151,14 @@ class Turn {
   }
 
   #completed(data: string): void {
-    const { memory, scope } = this.context;
+    const { memory, scope, exchange: { services } } = this.context;
     const { lane, previousId } = this.frame;
     this.#over = true;
     const told = this.#lifecycle(data);
     const response = jsonObject(told)?.["response"];
-    // What is kept elsewhere is continued from there.
     if (isObject(response) && typeof response["id"] === "string" && response["store"] === false) {
+      // What the gateway keeps though its upstream doesn't is continued from there.
+      if (services.state.get(scope, response["id"]) !== undefined) return this.#send(told);
       const input = this.#own.filter(isObject);
       const stored = { id: response["id"], scope, createdAt: Date.now(), response, input };
       memory.remember(previousId === undefined ? stored : { ...stored, previousId }, lane);

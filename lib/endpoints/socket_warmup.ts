@@ -3,15 +3,15 @@
  * without output that later turns go on from (OpenAI's guide "WebSocket mode").
  */
 import { servedModels } from "../admin.ts";
-import { isObject } from "../base/fields.ts";
-import { parseJson } from "../base/json.ts";
-import { type Failure, invalid, type Result } from "../base/failure.ts";
+import { fail, type Failure, type Result, success } from "../base/failure.ts";
 import { abortWith, callOf, type Exchange, refuse } from "../exchange.ts";
 import { Losses } from "../format.ts";
 import { FORMATS } from "../formats/mod.ts";
 import type { NeutralEvent, NeutralRequest } from "../neutral.ts";
+import { type Call, decodeBody, namedFailure } from "../plan.ts";
 import { route } from "../router.ts";
-import { unknownResponse } from "../translation/history.ts";
+import { wholeCall } from "./responses/history.ts";
+import { type Wishes, wishesOf } from "./responses/wishes.ts";
 
 const { responses } = FORMATS;
 
@@ -22,7 +22,9 @@ export async function warmup(exchange: Exchange, request: Request): Promise<Resp
   if (!call.ok) return told(exchange, call.failure);
   const routed = route(services.config, call.value.model, servedModels(services.config));
   if (!routed.ok) return told(exchange, routed.failure);
-  const decoded = decode(bytes, request.headers);
+  // What came before is looked for now: the turn that goes on from here is too late to be told that it isn't there.
+  const whole = await wholeCall(call.value, routed.value, exchange);
+  const decoded = whole.ok ? decode(whole.value, wishesOf(call.value)) : whole;
   if (!decoded.ok) return told(exchange, decoded.failure);
   const encoder = responses.openEncoder({
     requestId,
@@ -35,15 +37,12 @@ export async function warmup(exchange: Exchange, request: Request): Promise<Resp
   return new Response(frames.join(""), { headers: { "content-type": "text/event-stream" } });
 }
 
-function decode(bytes: Uint8Array, headers: Headers): Result<NeutralRequest> {
-  const body = parseJson(new TextDecoder().decode(bytes));
-  if (!isObject(body)) return { ok: false, failure: invalid("Expected a JSON object") };
-  const decoded = responses.decodeRequest(body, headers);
-  // What is in the socket's memory stands in the input by now.
-  if (decoded.ok && decoded.value.state?.previousId !== undefined) {
-    return { ok: false, failure: unknownResponse("previous_response_id") };
-  }
-  return decoded;
+/** Nothing of it is stored: the socket alone remembers it, and its answer says so. */
+function decode(call: Call, { previousId }: Wishes): Result<NeutralRequest> {
+  const decoded = decodeBody(call);
+  if (!decoded.ok) return fail(namedFailure(call, decoded.failure));
+  const state = { ...decoded.value.state, store: false, ...(previousId === undefined ? {} : { previousId }) };
+  return success({ ...decoded.value, state });
 }
 
 function told(exchange: Exchange, failure: Failure): Response {

@@ -66,7 +66,7 @@ export class Job {
       this.#bytes -= this.#frames.shift()?.text.length ?? 0;
       this.#dropped++;
     }
-    this.#wake();
+    this.wake();
   }
 
   /** The frames from the `from`th on that are still there, and where to go on. */
@@ -100,7 +100,7 @@ export class Job {
   finish(): void {
     this.isOver = true;
     clearTimeout(this.#timer);
-    this.#wake();
+    this.wake();
   }
 
   #expire(): void {
@@ -108,7 +108,8 @@ export class Job {
     this.abort.abort();
   }
 
-  #wake(): void {
+  /** Whoever waits looks again; those that have left wait no more. */
+  wake(): void {
     const waiting = this.#waiting;
     this.#waiting = [];
     for (const resolve of waiting) resolve();

@@ -192,10 +192,10 @@ describe("an upstream that doesn't", () => {
       }
     });
 
-    test(`${format}: an earlier response's id alone is refused by its code`, async () => {
+    test(`${format}: an earlier response's id that nobody knows is refused by its code`, async () => {
       const asked = sdk().responses.compact({ model: MODEL[format], previous_response_id: "resp_0" });
       await assert.rejects(asked, (thrown: unknown) => {
-        assert.ok(thrown instanceof OpenAI.BadRequestError);
+        assert.ok(thrown instanceof OpenAI.NotFoundError);
         assert.deepEqual([thrown.param, thrown.code], ["previous_response_id", "previous_response_not_found"]);
         return true;
       });

@@ -93,13 +93,15 @@ for (const upstream of ["chat", "messages"] as const) {
         const made = await create(client(), { model, input: "Hi" }, mode);
         const [item] = made.output;
         answers(stage, upstream, mode, text("Yes."));
-        const input = [
-          { role: "user" as const, content: "Hi" },
-          { type: "item_reference" as const, id: String(item?.id) },
-          { role: "user" as const, content: "Go on" },
-        ];
-        await create(client(), { model, input }, mode);
-        assert.deepEqual(toldTexts(stage, upstream), ["Hi", "Referred to.", "Go on"]);
+        for (const type of [{ type: "item_reference" as const }, { type: null }, {}]) {
+          const input = [
+            { role: "user" as const, content: "Hi" },
+            { ...type, id: String(item?.id) },
+            { role: "user" as const, content: "Go on" },
+          ];
+          await create(client(), { model, input }, mode);
+          assert.deepEqual(toldTexts(stage, upstream), ["Hi", "Referred to.", "Go on"]);
+        }
       });
 
       test("an answer that is cut short is kept as incomplete", async () => {
@@ -217,6 +219,19 @@ describe("losses and faults after earlier turns", () => {
     const before = stage.upstreams.chat.requests.length;
     const next = { model: MODEL.chat, input: "On", previous_response_id: "resp_nobody" };
     await refused(client().responses.create(next), 404, "previous_response_not_found");
+    assert.equal(stage.upstreams.chat.requests.length, before);
+  });
+
+  test("an item that isn't known is told by its place, also where its reference has no type", async () => {
+    const before = stage.upstreams.chat.requests.length;
+    for (const type of [{ type: "item_reference" as const }, { type: null }, {}]) {
+      const input = [{ role: "user" as const, content: "Hi" }, { ...type, id: "msg_nobody" }];
+      await assert.rejects(async () => await client().responses.create({ model: MODEL.chat, input }), (error) => {
+        const { status, code, param } = asObject(error);
+        assert.deepEqual([status, code, param], [404, "item_not_found", "input[1]"]);
+        return true;
+      });
+    }
     assert.equal(stage.upstreams.chat.requests.length, before);
   });
 

@@ -2,7 +2,8 @@
 import { afterAll, beforeAll, describe, test } from "bun:test";
 import assert from "node:assert/strict";
 import { asArray, asObject } from "../support/grammar.ts";
-import { FORMATS, MODEL, MODES, type Stage, startStage } from "../support/pairs.ts";
+import { FORMATS, MODEL, MODES, replyOf, type Stage, startStage } from "../support/pairs.ts";
+import { said } from "../support/said.ts";
 import { answers, create, openAi, refused, text, toldTexts } from "../support/state.ts";
 
 let stage: Stage;
@@ -58,6 +59,12 @@ describe("a conversation", () => {
     const odd = (body: unknown) => client().conversations.create(body as Record<string, never>);
     await refused(odd({ metadata: { a: 1 } }), 400, null);
     await refused(odd({ items: "no" }), 400, null);
+    const pairs = (count: number) =>
+      Object.fromEntries(Array.from({ length: count }, (_, index) => [`k${index}`, "v"]));
+    await refused(odd({ metadata: pairs(17) }), 400, null);
+    await refused(odd({ metadata: { ["k".repeat(65)]: "v" } }), 400, null);
+    await refused(odd({ metadata: { k: "v".repeat(513) } }), 400, null);
+    assert.deepEqual(asObject((await odd({ metadata: pairs(16) })).metadata), pairs(16));
     await refused(odd({ items: Array.from({ length: 21 }, () => user("x")) }), 400, null);
     await refused(client().conversations.items.create("conv_nobody", { items: [] }), 404, "conversation_not_found");
   });
@@ -81,6 +88,16 @@ for (const upstream of FORMATS) {
     });
   }
 }
+
+test("a turn whose conversation is deleted meanwhile says that it is in none", async () => {
+  const conversation = await client().conversations.create({});
+  stage.upstreams.chat.answer(async () => {
+    await client().conversations.delete(conversation.id);
+    return replyOf("chat", said(), "whole");
+  });
+  const made = await client().responses.create({ model: MODEL.chat, input: "Hi", conversation: conversation.id });
+  assert.deepEqual([made.status, made.conversation], ["completed", null]);
+});
 
 test("one conversation moves from an upstream of one format to the next", async () => {
   const conversation = (await client().conversations.create()).id;

@@ -4,12 +4,13 @@ import assert from "node:assert/strict";
 import { chmodSync, mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
 import { parseConfig } from "../../lib/config.ts";
 import { createGateway } from "../../lib/gateway.ts";
 import { SqliteStore } from "../../lib/state/sqlite.ts";
-import { bodyOf, MODEL, MODES, type Stage, startStage } from "../support/pairs.ts";
+import { bodyOf, MODEL, MODES, replyOf, type Stage, startStage } from "../support/pairs.ts";
 import { said } from "../support/said.ts";
-import { answers, create, memberOf, openAi, refused, text, toldTexts } from "../support/state.ts";
+import { answers, create, memberOf, openAi, refused, text, toldTexts, until } from "../support/state.ts";
 
 async function inFolder(act: (folder: string) => Promise<void>): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), "trivium-state-"));
@@ -73,6 +74,45 @@ describe("a file", () => {
         assert.equal(found.status, "failed");
         assert.match(found.error?.message ?? "", /stopped/);
       });
+    }));
+
+  test("that is locked when a background response ends still gets how it ended", () =>
+    inFolder(async (folder) => {
+      const path = join(folder, "state.db");
+      await withStage(`state: { path: "${path}" }`, async (stage) => {
+        const client = openAi(stage.gateway.url);
+        let open: () => void = () => {};
+        const opened = new Promise<void>((resolve) => open = resolve);
+        stage.upstreams.messages.answer(async () => {
+          await opened;
+          return replyOf("messages", said({ blocks: [text("At last.")] }), "whole");
+        });
+        const { id } = await client.responses.create({ model, input: "Hi", background: true });
+        const other = new DatabaseSync(path);
+        other.exec("BEGIN IMMEDIATE");
+        open();
+        const retrieve = () => client.responses.retrieve(id);
+        const ended = await until(retrieve, ({ status }) => status !== "queued" && status !== "in_progress");
+        assert.equal(ended.status, "completed");
+        other.exec("ROLLBACK");
+        other.close();
+        await until(() => metric(stage, "trivium_background_running"), (running) => running === 0);
+        const kept = await retrieve();
+        assert.deepEqual([kept.status, kept.output_text, memberOf(kept, "store")], ["completed", "At last.", true]);
+      });
+    }));
+
+  test("shared by two gateways: a background response of one is not over for the other", () =>
+    inFolder((folder) => {
+      const settings = `state: { path: "${join(folder, "state.db")}" }`;
+      return withStage(settings, (one) =>
+        withStage(settings, async (two) => {
+          one.upstreams.messages.answer({ steps: [], silent: true });
+          const { id } = await openAi(one.gateway.url).responses.create({ model, input: "Hi", background: true });
+          assert.equal((await openAi(two.gateway.url).responses.retrieve(id)).status, "queued");
+          assert.equal((await openAi(one.gateway.url).responses.cancel(id)).status, "cancelled");
+          assert.equal((await openAi(two.gateway.url).responses.retrieve(id)).status, "cancelled");
+        }));
     }));
 
   for (const mode of MODES) {
@@ -164,7 +204,6 @@ test("a database that is locked for long keeps nothing meanwhile, and serves aga
       const client = openAi(stage.gateway.url);
       answers(stage, "messages", "whole", text("Ok."));
       const before = await create(client, { model, input: "Hi" }, "whole");
-      const { DatabaseSync } = await import("node:sqlite");
       const other = new DatabaseSync(path);
       other.exec("BEGIN IMMEDIATE");
       const during = await create(client, { model, input: "Hi" }, "whole");

@@ -12,7 +12,8 @@ import { relay } from "../../relay.ts";
 import { lossHeader } from "../../loss_report.ts";
 import type { Outcome } from "../../reply.ts";
 import type { Route } from "../../router.ts";
-import type { Job } from "../../state/jobs.ts";
+import { type Job, JOB_LIMITS } from "../../state/jobs.ts";
+import type { StateStore, StoredResponse } from "../../state/store.ts";
 import { sequenceOf, streamOf } from "./job_feed.ts";
 import { handled } from "../inference.ts";
 import { isOver, type OwnTurn, storedOf, type TurnContext } from "./turn.ts";
@@ -71,14 +72,30 @@ async function run(exchange: Exchange, call: Call, route: Route, job: Job, conte
     job.response = { ...job.response, status: "failed", error: responseError(failure) };
     state.put(storedOf(context, job.response));
   }
+  if (call.stream) addEnd(job);
+  job.finish();
+  await settle(state, job, context);
   if (call.stream) {
-    addEnd(job);
     const frames = job.wholeStream;
     if (frames !== undefined) state.putFrames(job.scope, job.id, frames);
   }
   jobs.end(job);
   if (job.isCancelled) return { left: true };
   return job.isTimedOut ? { left: false, failure: tookTooLong(job.limitMs) } : outcome;
+}
+
+/** Pauses before the end of a job is put into a file that another process has locked. */
+const PAUSES_MS = [100, 200, 400, 800, 1600, 3200];
+
+/** How it ended is worth waiting for; until it is kept the job itself tells it. What was deleted stays so. */
+async function settle(state: StateStore, job: Job, context: TurnContext): Promise<void> {
+  for (const pause of PAUSES_MS) {
+    const stored = state.get(job.scope, job.id);
+    if (stored === undefined || isOver(stored.response)) return;
+    const response = { ...job.response, store: true };
+    if (state.put(storedOf(context, response))) return void (job.response = response);
+    await new Promise((resolve) => setTimeout(resolve, pause));
+  }
 }
 
 async function carriedOut(call: Call, route: Route, job: Job): Promise<Outcome> {
@@ -132,6 +149,11 @@ const ENDS = /^(?:event: (?:response\.(?:completed|incomplete|failed)|error)$|da
 /** What it was cancelled with is told from now on. */
 export function cancelled(response: JsonObject): JsonObject {
   return { ...response, status: "cancelled", completed_at: null };
+}
+
+/** It is older than this process, or than any job gets; else another process may make it, with the same file. */
+export function isAbandoned({ createdAt }: StoredResponse, since: number): boolean {
+  return createdAt < since || createdAt < Date.now() - JOB_LIMITS.ms;
 }
 
 /** What is stored as running and runs nowhere: the process that made it has ended. */

@@ -23,8 +23,8 @@ export function noConversation(id: string, param?: string): Failure {
   return notFound(`Conversation with id '${shown(id)}' not found`, "conversation_not_found", param);
 }
 
-export function noItem(id: string): Failure {
-  return notFound(`Item with id '${shown(id)}' not found`, "item_not_found");
+export function noItem(id: string, param?: string): Failure {
+  return notFound(`Item with id '${shown(id)}' not found`, "item_not_found", param);
 }
 
 /** Its provider is no longer in the config, or no longer speaks this format. */
@@ -38,6 +38,12 @@ export function keptElsewhere(id: string, provider: string): Failure {
     `Conversation '${shown(id)}' is kept by the provider "${provider}"; use a model of that provider`,
     "conversation",
   );
+}
+
+export function tooLong(limit: number): Failure {
+  const message =
+    `With its earlier turns the request is larger than ${limit} bytes; the gateway's max_body_mb sets this limit`;
+  return { kind: "too_large", source: "client", message, retry: false };
 }
 
 function shown(id: string): string {

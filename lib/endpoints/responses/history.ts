@@ -3,12 +3,14 @@ import { fail, invalid, type Result, success } from "../../base/failure.ts";
 import type { JsonObject } from "../../base/fields.ts";
 import type { Exchange } from "../../exchange.ts";
 import type { Loss } from "../../neutral.ts";
-import type { Call } from "../../plan.ts";
+import { FORMATS } from "../../formats/mod.ts";
+import { type Call, upstreamFormat } from "../../plan.ts";
+import type { Route } from "../../router.ts";
 import type { StoredResponse } from "../../state/store.ts";
-import { keptElsewhere, noConversation, noPrevious } from "./failures.ts";
+import { keptElsewhere, noConversation, noItem, noPrevious, tooLong } from "./failures.ts";
 import { fetchHistory } from "./remote.ts";
 import { isOver, outputOf } from "./turn.ts";
-import { inputOf, mayRefer, type Wishes, withMembers } from "./wishes.ts";
+import { inputOf, isReference, mayRefer, type Wishes, wishesOf, withMembers } from "./wishes.ts";
 
 /** Where a turn goes. */
 export interface Place {
@@ -35,7 +37,7 @@ const NOTHING: History = { items: [], isLocal: false, inConversation: false };
 /** More are no conversation. */
 const MAX_TURNS = 5000;
 
-export async function historyOf(place: Place, { previousId, conversationId }: Wishes): Promise<Result<History>> {
+async function historyOf(place: Place, { previousId, conversationId }: Wishes): Promise<Result<History>> {
   if (previousId !== undefined && conversationId !== undefined && !place.isNative) {
     return fail(invalid("previous_response_id and conversation can't be used together", "previous_response_id"));
   }
@@ -106,23 +108,52 @@ export interface OwnItems {
   isResolved: boolean;
 }
 
-export function ownItems({ exchange, call }: Place): OwnItems {
+function ownItems({ exchange, call, isNative }: Place): Result<OwnItems> {
   let read: readonly JsonObject[] | undefined;
-  if (!mayRefer(call)) return { items: () => read ??= inputOf(call), isResolved: false };
-  const items = inputOf(call);
+  if (!mayRefer(call)) return success({ items: () => read ??= inputOf(call), isResolved: false });
+  const resolved: JsonObject[] = [];
   let isResolved = false;
-  const resolved = items.map((item) => {
-    const found = item["type"] === "item_reference" && typeof item["id"] === "string"
-      ? exchange.services.state.item(call.scope, item["id"])
-      : undefined;
+  for (const [index, item] of inputOf(call).entries()) {
+    const found = isReference(item) ? exchange.services.state.item(call.scope, item.id) : undefined;
+    // A native upstream may know what isn't known here.
+    if (found === undefined && isReference(item) && !isNative) return fail(noItem(item.id, `input[${index}]`));
     isResolved ||= found !== undefined;
-    return found ?? item;
-  });
-  return { items: () => resolved, isResolved };
+    resolved.push(found ?? item);
+  }
+  return success({ items: () => resolved, isResolved });
+}
+
+/** A call that is whole, and what made it so. */
+export interface Gathered {
+  call: Call;
+  history: History;
+  own: OwnItems;
+}
+
+/** A conversation may grow larger than one request, but not without end. */
+const MOST_OF_HISTORY = 2;
+
+export async function gathered(place: Place, wishes: Wishes): Promise<Result<Gathered>> {
+  const { call } = place;
+  const history = await historyOf(place, wishes);
+  if (!history.ok) return history;
+  const found = ownItems(place);
+  if (!found.ok) return found;
+  const own = found.value;
+  const whole = history.value.isLocal || own.isResolved ? expanded(place, history.value, own) : call;
+  const limit = MOST_OF_HISTORY * call.config.maxBodyBytes;
+  return whole.bytes.length > limit ? fail(tooLong(limit)) : success({ call: whole, history: history.value, own });
+}
+
+/** The call with all in its input that it refers to and that is known here: for what is asked beside an answer. */
+export async function wholeCall(call: Call, route: Route, exchange: Exchange): Promise<Result<Call>> {
+  const isNative = upstreamFormat(call, route) === FORMATS.responses;
+  const whole = await gathered({ exchange, call, provider: route.provider.name, isNative }, wishesOf(call));
+  return whole.ok ? success(whole.value.call) : whole;
 }
 
 /** The call with its earlier turns in its body, and nothing left that its upstream would have to know of them. */
-export function expanded(place: Place, history: History, own: OwnItems): Call {
+function expanded(place: Place, history: History, own: OwnItems): Call {
   const { call, isNative } = place;
   const lost: Loss[] = [];
   const earlier = isNative

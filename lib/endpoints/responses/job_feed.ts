@@ -25,6 +25,18 @@ export function eventStream(body: BodyInit, headers: Record<string, string>): Re
   });
 }
 
+/** Each frame once its reader has room for it. */
+export function framesStream(frames: Iterable<string>): ReadableStream<Uint8Array> {
+  const left = frames[Symbol.iterator]();
+  return new ReadableStream({
+    pull(controller) {
+      const { done, value } = left.next();
+      if (done) controller.close();
+      else controller.enqueue(encoder.encode(value));
+    },
+  });
+}
+
 /** The number that a frame's event has; -1 where it has none. */
 export function sequenceOf(frame: string): number {
   return Number(/"sequence_number":(\d+)/.exec(frame.slice(0, SEQUENCE_WITHIN))?.[1] ?? -1);
@@ -81,5 +93,6 @@ class JobFeed implements Feed {
 
   close(): void {
     this.#isClosed = true;
+    this.job.wake();
   }
 }

@@ -7,9 +7,9 @@ import { FORMATS } from "../../formats/mod.ts";
 import type { Job } from "../../state/jobs.ts";
 import type { Pin, StoredResponse } from "../../state/store.ts";
 import { pageOf, shownItem } from "../listing.ts";
-import { abandoned, cancelled } from "./background.ts";
+import { abandoned, cancelled, isAbandoned } from "./background.ts";
 import { noResponse } from "./failures.ts";
-import { eventStream, isAfter, sequenceOf, streamOf } from "./job_feed.ts";
+import { eventStream, framesStream, isAfter, sequenceOf, streamOf } from "./job_feed.ts";
 import { forward } from "./remote.ts";
 import { isOver, withId } from "./turn.ts";
 
@@ -42,7 +42,7 @@ function find({ services, request }: Exchange, id: string): Found | undefined {
   }
   const job = jobs.get(scope, id);
   if (job !== undefined) return { stored: { ...stored, response: job.response }, job };
-  if (isOver(stored.response)) return { stored, job };
+  if (isOver(stored.response) || !isAbandoned(stored, services.since)) return { stored, job };
   const ended = { ...stored, response: abandoned(stored.response) };
   state.put(ended);
   return { stored: ended, job };
@@ -53,7 +53,7 @@ export function retrieve(exchange: Exchange): Promise<Handled> {
   return at(exchange, "GET", "", (stored, job) => {
     const query = exchange.url.searchParams;
     if (query.get("stream") !== "true") return told(exchange, stored.response);
-    const after = Number(query.get("starting_after") ?? -1);
+    const after = Number(query.get("starting_after") || -1);
     if (!Number.isInteger(after)) {
       return refuse(exchange, invalid("Expected starting_after to be a whole number", "starting_after"), FORMAT);
     }
@@ -75,7 +75,7 @@ function replayed(
   const headers = idHeaders(requestId);
   if (job !== undefined) return streamOf(job, after, services.config.timeouts, headers);
   const told = services.state.frames(stored.scope, stored.id)?.filter((frame) => isAfter(sequenceOf(frame), after));
-  return eventStream((told ?? [...replayFrames(stored.response, after)]).join(""), headers);
+  return eventStream(framesStream(told ?? replayFrames(stored.response, after)), headers);
 }
 
 /** `DELETE /responses/{id}` */

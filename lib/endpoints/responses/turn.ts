@@ -113,13 +113,15 @@ function echoOf({ previousId, conversationId }: Wishes): JsonObject {
 function keep(context: TurnContext, response: JsonObject, isOurs = true): JsonObject {
   const { state, scope, wishes, input, inConversation, isTrial } = context;
   if (isTrial) return response;
-  const hasFailed = FAILED.has(response["status"]);
-  if (inConversation && !hasFailed) {
+  let told = response;
+  if (inConversation && !FAILED.has(response["status"])) {
     const items = [...input(), ...outputOf(response)];
-    state.addItems(scope, wishes.conversationId ?? "", items.map((item) => withId(item)));
+    const isAdded = state.addItems(scope, wishes.conversationId ?? "", items.map((item) => withId(item)));
+    // It was deleted meanwhile, or has no more room: the turn is in none.
+    if (!isAdded) told = { ...response, conversation: null };
   }
-  if (!isOurs || !wishes.store || state.put(storedOf(context, response))) return response;
-  return { ...response, store: false };
+  if (!isOurs || !wishes.store || state.put(storedOf(context, told))) return told;
+  return { ...told, store: false };
 }
 
 export function storedOf({ scope, wishes, input, inConversation }: TurnContext, response: JsonObject): StoredResponse {

@@ -51,7 +51,16 @@ export function itemsOf(input: unknown): JsonObject[] {
 export function mayRefer({ bytes, members }: Call): boolean {
   const span = members.get("input");
   if (span === undefined) return false;
-  return Buffer.from(bytes.buffer, bytes.byteOffset + span.start, span.end - span.start).includes("item_reference");
+  const input = Buffer.from(bytes.buffer, bytes.byteOffset + span.start, span.end - span.start);
+  return input.includes("item_reference") || BARE_ID.test(input.toString("latin1"));
+}
+
+/** The type of a reference may be left out, or null (`ItemReference` of openai 7.55.0). */
+const BARE_ID = /\{\s*(?:"type"\s*:\s*null\s*,\s*)?"id"\s*:\s*"[^"]*"\s*(?:,\s*"type"\s*:\s*null\s*)?\}/;
+
+export function isReference(item: JsonObject): item is JsonObject & { id: string } {
+  const { type, id, role } = item;
+  return typeof id === "string" && (type === "item_reference" || ((type ?? null) === null && role === undefined));
 }
 
 /** The call with these members of its body set to these JSON texts. */

@@ -2,9 +2,10 @@
  * `POST /v1/messages/count_tokens` and `/v1/responses/input_tokens`: the upstream's own count where it has one, else the
  * gateway's, which says so in its headers. Never 404, and never a failure of the provider's.
  */
-import { isObject, type JsonObject } from "./base/fields.ts";
 import { readBodyWithin } from "./base/body.ts";
 import type { Failure } from "./base/failure.ts";
+import type { JsonObject } from "./base/fields.ts";
+import { jsonObject } from "./base/json.ts";
 import { type Counting, type Format, Losses } from "./format.ts";
 import { type Call, decodeBody, passThrough, targetOf, upstreamFormat } from "./plan.ts";
 import type { Relayed } from "./reply.ts";
@@ -108,13 +109,8 @@ async function answerTo(call: Call, question: Question): Promise<{ upstream: Res
 }
 
 function countIn({ counting }: Format, text: string): number | undefined {
-  let body: unknown;
-  try {
-    body = JSON.parse(text);
-  } catch {
-    return undefined;
-  }
-  return isObject(body) ? counting?.read(body) : undefined;
+  const body = jsonObject(text);
+  return body === undefined ? undefined : counting?.read(body);
 }
 
 function answered(call: Call, route: Route, text: string, headers: Record<string, string>): Relayed {

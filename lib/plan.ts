@@ -2,9 +2,9 @@
  * What will be done with a request, before anything is sent: bytes pass or are translated, where they go, and what is
  * lost on the way. Pure but for the memory of signed thinking; `explain` shows the same plan that `relay` carries out.
  */
-import { fail, invalid, type Result, success } from "./base/failure.ts";
+import { fail, type Result, success } from "./base/failure.ts";
 import type { JsonObject } from "./base/fields.ts";
-import { parseJson, replaceAt, scanObject, type Span } from "./base/json.ts";
+import { bodyObject, jsonObject, replaceAt, scanObject, type Span } from "./base/json.ts";
 import { acceptedBody, acceptedBytes, acceptedHeaders } from "./accepts.ts";
 import { translatedFormat } from "./capabilities.ts";
 import type { Config } from "./config.ts";
@@ -166,15 +166,9 @@ function translate(call: Call, route: Route, format: Format, target: Target, los
 
 /** The client's body in the neutral form. */
 export function decodeBody(call: Call): Result<NeutralRequest> {
-  let body: JsonObject;
-  try {
-    body = parseJson(new TextDecoder("utf-8", { fatal: true }).decode(call.bytes)) as JsonObject;
-  } catch (error) {
-    // The scan has found the JSON sound: what is left are illegal escapes and bytes that are no UTF-8.
-    const reason = error instanceof SyntaxError ? error.message : "it is not UTF-8";
-    return fail(invalid(`The body is not valid JSON: ${reason}`));
-  }
-  return call.client.decodeRequest(call.complete?.(body) ?? body, call.headers);
+  // The scan has found the JSON sound: what is left are illegal escapes and bytes that are no UTF-8.
+  const body = bodyObject(call.bytes);
+  return body.ok ? call.client.decodeRequest(call.complete?.(body.value) ?? body.value, call.headers) : body;
 }
 
 /** Envelopes of ours in a body that would pass: a real provider refuses them (TRANSLATION.md, 1.4 c). */
@@ -184,12 +178,8 @@ function withoutEnvelopes(
   target: Target,
   losses: Losses,
 ): Uint8Array<ArrayBuffer> {
-  let body: JsonObject;
-  try {
-    body = parseJson(new TextDecoder().decode(bytes)) as JsonObject;
-  } catch {
-    return bytes;
-  }
+  const body = jsonObject(new TextDecoder().decode(bytes));
+  if (body === undefined) return bytes;
   const stripped = format.stripEnvelopes(body, target, losses);
   return stripped === body ? bytes : new TextEncoder().encode(JSON.stringify(stripped));
 }

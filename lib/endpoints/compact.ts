@@ -5,7 +5,7 @@
  */
 import { fail, type Failure, invalid, protocolFault, type Result, success, unsupported } from "../base/failure.ts";
 import { isObject, type JsonObject } from "../base/fields.ts";
-import { parseJson } from "../base/json.ts";
+import { bodyObject } from "../base/json.ts";
 import { abortWith, callOf, type Exchange, type Handled } from "../exchange.ts";
 import { explain } from "../explain.ts";
 import type { Format } from "../format.ts";
@@ -51,7 +51,7 @@ const REQUEST =
 
 /** The same conversation, with the wish for its summary at its end. */
 function summaryCall(call: Call, exchange: Exchange, abort: AbortController): Result<Call> {
-  const body = bodyOf(call.bytes);
+  const body = bodyObject(call.bytes);
   if (!body.ok) return body;
   const input = windowOf(body.value);
   if (!input.ok) return input;
@@ -63,16 +63,6 @@ function summaryCall(call: Call, exchange: Exchange, abort: AbortController): Re
     ...(Array.isArray(members["tools"]) && members["tools"].length > 0 ? { tool_choice: "none" } : {}),
   };
   return callOf(exchange, FORMATS.responses, new TextEncoder().encode(JSON.stringify(asked)), abort);
-}
-
-function bodyOf(bytes: Uint8Array): Result<JsonObject> {
-  try {
-    const body = parseJson(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
-    if (isObject(body)) return success(body);
-  } catch {
-    // Told below, as any other body that is no object.
-  }
-  return fail(invalid("The body is not valid JSON"));
 }
 
 /** The items of the window, in order. */
@@ -93,7 +83,7 @@ function unknownResponse(): Failure {
 /** An answer that holds a summary, as the compacted window; any other as it is, or as the fault that it is. */
 async function compactionOf(call: Call, relayed: Relayed): Promise<Relayed> {
   if (!relayed.response.ok) return relayed;
-  const answer = bodyOf(new Uint8Array(await relayed.response.arrayBuffer()));
+  const answer = bodyObject(new Uint8Array(await relayed.response.arrayBuffer()));
   const summary = answer.ok ? summaryOf(answer.value) : answer;
   if (!answer.ok || !summary.ok) return failed(call, relayed, summary.ok ? "" : summary.failure.message);
   const { headers } = relayed.response;
@@ -128,7 +118,7 @@ function objectsOf(value: unknown): JsonObject[] {
 }
 
 function compaction(call: Call, answer: JsonObject, summary: string): JsonObject {
-  const asked = bodyOf(call.bytes);
+  const asked = bodyObject(call.bytes);
   const input = asked.ok ? objectsOf(asked.value["input"]).slice(0, -1) : [];
   const item = { id: ownItemId("cmp_"), type: "compaction", encrypted_content: sealEnvelope(sealSummary(summary, [])) };
   return {

@@ -1,7 +1,7 @@
 /** `/conversations`: kept here for every upstream; those that an upstream keeps are asked for there. */
 import { fail, type Failure, invalid, type Result, success } from "../base/failure.ts";
 import { describe, isObject, type JsonObject } from "../base/fields.ts";
-import { parseJson } from "../base/json.ts";
+import { bodyObject } from "../base/json.ts";
 import { type Exchange, type Handled, idHeaders, json, readBytes, refuse, scopeOf } from "../exchange.ts";
 import { FORMATS } from "../formats/mod.ts";
 import type { Conversation } from "../state/store.ts";
@@ -120,13 +120,7 @@ async function at(
 
 /** No body is one without members. */
 function bodyOf(bytes: Uint8Array | undefined): Result<JsonObject> {
-  if (bytes === undefined || bytes.length === 0) return success({});
-  try {
-    const body = parseJson(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
-    return isObject(body) ? success(body) : fail(invalid(`Expected an object but got ${describe(body)}`));
-  } catch {
-    return fail(invalid("The body is not valid JSON"));
-  }
+  return bytes === undefined || bytes.length === 0 ? success({}) : bodyObject(bytes);
 }
 
 function metadataIn({ metadata = {} }: JsonObject): Result<JsonObject> {

@@ -3,9 +3,8 @@
  * without output that later turns go on from (OpenAI's guide "WebSocket mode").
  */
 import { servedModels } from "../admin.ts";
-import { isObject } from "../base/fields.ts";
-import { parseJson } from "../base/json.ts";
-import { type Failure, invalid, type Result } from "../base/failure.ts";
+import { bodyObject } from "../base/json.ts";
+import { type Failure, type Result } from "../base/failure.ts";
 import { abortWith, callOf, type Exchange, refuse } from "../exchange.ts";
 import { Losses } from "../format.ts";
 import { FORMATS } from "../formats/mod.ts";
@@ -36,9 +35,9 @@ export async function warmup(exchange: Exchange, request: Request): Promise<Resp
 }
 
 function decode(bytes: Uint8Array, headers: Headers): Result<NeutralRequest> {
-  const body = parseJson(new TextDecoder().decode(bytes));
-  if (!isObject(body)) return { ok: false, failure: invalid("Expected a JSON object") };
-  const decoded = responses.decodeRequest(body, headers);
+  const body = bodyObject(bytes);
+  if (!body.ok) return body;
+  const decoded = responses.decodeRequest(body.value, headers);
   // What is in the socket's memory stands in the input by now.
   if (decoded.ok && decoded.value.state?.previousId !== undefined) {
     return { ok: false, failure: unknownResponse("previous_response_id") };

@@ -1,7 +1,7 @@
 /** Lets a teller speak in an answer whose bytes pass: the events that carry the response object are read, no others. */
 import { Buffer } from "node:buffer";
-import { isObject, type JsonObject } from "../../base/fields.ts";
-import { parseJson } from "../../base/json.ts";
+import { isObject } from "../../base/fields.ts";
+import { jsonObject } from "../../base/json.ts";
 import { joinBytes, namedFrame, SseReader } from "../../base/sse.ts";
 import type { Tap, Teller } from "../../format.ts";
 
@@ -56,7 +56,7 @@ class ResponseTap implements Tap {
   }
 
   whole(bytes: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
-    const response = parse(new TextDecoder().decode(bytes));
+    const response = jsonObject(new TextDecoder().decode(bytes));
     if (response === undefined) return bytes;
     const told = this.#teller.tell(response);
     return told === response ? bytes : new TextEncoder().encode(JSON.stringify(told));
@@ -78,21 +78,12 @@ class ResponseTap implements Tap {
     if (this.#teller.isDone || !LIFECYCLE.test(new TextDecoder().decode(bytes.subarray(0, TYPE_WITHIN)))) return bytes;
     const reader = new SseReader(MAX_EVENT_BYTES * 2);
     const [event] = [...reader.feed(bytes), ...reader.end()];
-    const value = event === undefined ? undefined : parse(event.data);
+    const value = event === undefined ? undefined : jsonObject(event.data);
     if (event === undefined || value === undefined || !isObject(value["response"])) return bytes;
     const told = this.#teller.tell(value["response"]);
     if (told === value["response"]) return bytes;
     const type = event.event === "" ? String(value["type"]) : event.event;
     return new TextEncoder().encode(namedFrame(type, JSON.stringify({ ...value, response: told })));
-  }
-}
-
-function parse(text: string): JsonObject | undefined {
-  try {
-    const value = parseJson(text);
-    return isObject(value) ? value : undefined;
-  } catch {
-    return undefined;
   }
 }
 

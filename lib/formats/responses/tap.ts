@@ -10,6 +10,7 @@ export function openTap(teller: Teller): Tap {
 }
 
 const NOTHING = new Uint8Array(0);
+const decoder = new TextDecoder();
 
 /** An event that is larger passes as it is. */
 const MAX_EVENT_BYTES = 32 * 1024 * 1024;
@@ -28,7 +29,7 @@ class ResponseTap implements Tap {
   }
 
   push(bytes: Uint8Array): Uint8Array {
-    if (this.#teller.isDone && this.#heldBytes === 0) return bytes;
+    if (this.#heldBytes === 0 && (this.#teller.isDone || (isWhole(bytes) && !mayCarryResponse(bytes)))) return bytes;
     this.#held.push(bytes);
     this.#heldBytes += bytes.length;
     const end = endOfEvents(bytes);
@@ -75,7 +76,8 @@ class ResponseTap implements Tap {
   }
 
   #event(bytes: Uint8Array): Uint8Array {
-    if (this.#teller.isDone || !LIFECYCLE.test(new TextDecoder().decode(bytes.subarray(0, TYPE_WITHIN)))) return bytes;
+    if (this.#teller.isDone || !mayCarryResponse(bytes)) return bytes;
+    if (!LIFECYCLE.test(decoder.decode(bytes.subarray(0, TYPE_WITHIN)))) return bytes;
     const reader = new SseReader(MAX_EVENT_BYTES * 2);
     const [event] = [...reader.feed(bytes), ...reader.end()];
     const value = event === undefined ? undefined : jsonObject(event.data);
@@ -85,6 +87,20 @@ class ResponseTap implements Tap {
     const type = event.event === "" ? String(value["type"]) : event.event;
     return new TextEncoder().encode(namedFrame(type, JSON.stringify({ ...value, response: told })));
   }
+}
+
+/** The member's name, as it stands in no text: there its quotes are escaped. */
+const RESPONSE = Buffer.from('"response"');
+
+function mayCarryResponse(bytes: Uint8Array): boolean {
+  return bufferOf(bytes).includes(RESPONSE);
+}
+
+const LF = 0x0a;
+
+/** Whether the bytes end where an event does, as most reads do. */
+function isWhole(bytes: Uint8Array): boolean {
+  return bytes.at(-1) === LF && bytes.at(-2) === LF;
 }
 
 const ENDS: readonly (readonly [string, number])[] = [["\n\n", 2], ["\r\n\r\n", 4]];

@@ -179,7 +179,7 @@ function served(exchange: Exchange, shape: Format, api: ByteApi, model: string |
       invalid(`Expected a model: only those of the config are served (in a form, before its files)`, "model"),
     );
   }
-  const routed = model === undefined ? undefined : route(config, model, servedModels(config));
+  const routed = model === undefined ? undefined : route(config, model, () => servedModels(config));
   if (routed?.ok === true) return speaks(routed.value.provider, shape) ? routed : fail(mute(routed.value, shape));
   if (routed !== undefined && config.modelsOnly) return routed;
   const isMessages = shape === FORMATS.messages;

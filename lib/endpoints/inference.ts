@@ -48,7 +48,7 @@ export async function readAsked(exchange: Exchange, client: Format): Promise<Res
   const prepared = await readCall(exchange, client);
   if (!prepared.ok) return prepared;
   const { config } = exchange.services;
-  const routed = route(config, prepared.value.model, servedModels(config));
+  const routed = route(config, prepared.value.model, () => servedModels(config));
   return routed.ok ? success({ call: prepared.value, route: routed.value }) : routed;
 }
 

@@ -19,7 +19,7 @@ export async function warmup(exchange: Exchange, request: Request): Promise<Resp
   const bytes = new Uint8Array(await request.arrayBuffer());
   const call = callOf(exchange, responses, bytes, abortWith(request));
   if (!call.ok) return told(exchange, call.failure);
-  const routed = route(services.config, call.value.model, servedModels(services.config));
+  const routed = route(services.config, call.value.model, () => servedModels(services.config));
   if (!routed.ok) return told(exchange, routed.failure);
   const decoded = decode(bytes, request.headers);
   if (!decoded.ok) return told(exchange, decoded.failure);

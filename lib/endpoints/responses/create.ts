@@ -1,5 +1,5 @@
 /** `POST /responses`: what came before is put in, the answer is kept, on whatever upstream. */
-import { fail, invalid, type Result, success } from "../../base/failure.ts";
+import { fail, invalid, type Result, success, tooLarge } from "../../base/failure.ts";
 import { type Exchange, type Handled, refuse } from "../../exchange.ts";
 import { explain } from "../../explain.ts";
 import type { Format } from "../../format.ts";
@@ -50,7 +50,7 @@ async function prepare(exchange: Exchange, call: Call, route: Route, wishes: Wis
   const own = ownItems(place);
   const bodied = history.value.isLocal || own.isResolved ? expanded(place, history.value, own) : call;
   const limit = MOST_OF_HISTORY * call.config.maxBodyBytes;
-  if (bodied.bytes.length > limit) return fail(tooLong(limit));
+  if (bodied.bytes.length > limit) return fail(tooLarge(limit, "max_body_mb", "With its earlier turns the request"));
   const context: TurnContext = {
     state: exchange.services.state,
     scope: call.scope,
@@ -64,16 +64,6 @@ async function prepare(exchange: Exchange, call: Call, route: Route, wishes: Wis
 
 /** A conversation may grow larger than one request, but not without end. */
 const MOST_OF_HISTORY = 2;
-
-function tooLong(limit: number) {
-  return {
-    kind: "too_large" as const,
-    source: "client" as const,
-    message:
-      `With its earlier turns the request is larger than ${limit} bytes; the gateway's max_body_mb sets this limit`,
-    retry: false,
-  };
-}
 
 function passed(call: Call, route: Route, context: TurnContext, { isLocal }: History): Prepared {
   const { wishes, inConversation } = context;

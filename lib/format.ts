@@ -163,19 +163,17 @@ export interface ErrorAnswer {
 }
 
 /** APIs beside the three formats whose requests and answers always pass as bytes. */
-export const BYTE_APIS = [
-  "images",
-  "audio",
-  "files",
-  "uploads",
-  "batches",
-  "message_batches",
-  "moderations",
-  "rerank",
-  "vector_stores",
-  "fine_tuning",
-] as const;
-export type ByteApi = (typeof BYTE_APIS)[number];
+export type ByteApi =
+  | "images"
+  | "audio"
+  | "files"
+  | "uploads"
+  | "batches"
+  | "message_batches"
+  | "moderations"
+  | "rerank"
+  | "vector_stores"
+  | "fine_tuning";
 
 /** APIs of OpenAI's family that a provider may have or not, and those. */
 export type Api = "completions" | "embeddings" | ByteApi;

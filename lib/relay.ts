@@ -320,8 +320,8 @@ function statusOfError({ error }: JsonObject): number {
   return code >= 400 && code <= 599 ? code : 502;
 }
 
-function isEventStream(upstream: Response): boolean {
-  return (upstream.headers.get("content-type") ?? "").toLowerCase().includes("text/event-stream");
+export function isEventStream(answer: Response): boolean {
+  return (answer.headers.get("content-type") ?? "").toLowerCase().includes("text/event-stream");
 }
 
 function bodyStream(upstream: Response): ReadableStream<Uint8Array> {

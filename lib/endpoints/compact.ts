@@ -3,7 +3,7 @@
  * this format does it itself; of any other the model is asked for a summary, which goes to the client in an envelope and
  * comes back with the next request (Open Responses, 2026-04-24; TRANSLATION.md, section 6).
  */
-import { fail, type Failure, invalid, protocolFault, type Result, success, unsupported } from "../base/failure.ts";
+import { fail, invalid, protocolFault, type Result, success } from "../base/failure.ts";
 import { isObject, type JsonObject } from "../base/fields.ts";
 import { bodyObject } from "../base/json.ts";
 import { abortWith, callOf, type Exchange, type Handled } from "../exchange.ts";
@@ -16,6 +16,7 @@ import type { Relayed } from "../reply.ts";
 import type { Route } from "../router.ts";
 import { sealSummary } from "../translation/compaction.ts";
 import { sealEnvelope } from "../translation/envelope.ts";
+import { unknownResponse } from "../translation/history.ts";
 import { answerId, ownItemId } from "../translation/ids.ts";
 import { ask } from "./inference.ts";
 
@@ -67,17 +68,12 @@ function summaryCall(call: Call, exchange: Exchange, abort: AbortController): Re
 
 /** The items of the window, in order. */
 function windowOf(body: JsonObject): Result<unknown[]> {
-  if (typeof body["previous_response_id"] === "string") return fail(unknownResponse());
+  if (typeof body["previous_response_id"] === "string") return fail(unknownResponse("previous_response_id"));
   const { input } = body;
   if (typeof input === "string" && input !== "") return success([{ role: "user", content: input }]);
   if (isObject(input)) return success([input]);
   if (Array.isArray(input) && input.length > 0) return success(input);
   return fail(invalid('Missing required "input": there is nothing to compact', "input"));
-}
-
-function unknownResponse(): Failure {
-  const message = "No earlier response is kept for this upstream; send the full input instead of its id";
-  return { ...unsupported(message, "previous_response_id"), code: "previous_response_not_found" };
 }
 
 /** An answer that holds a summary, as the compacted window; any other as it is, or as the fault that it is. */

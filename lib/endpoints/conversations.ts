@@ -2,7 +2,7 @@
 import { fail, type Failure, invalid, type Result, success } from "../base/failure.ts";
 import { describe, isObject, type JsonObject } from "../base/fields.ts";
 import { bodyObject } from "../base/json.ts";
-import { type Exchange, type Handled, idHeaders, json, readBytes, refuse, scopeOf } from "../exchange.ts";
+import { answer, type Exchange, type Handled, readBytes, refuse, scopeOf } from "../exchange.ts";
 import { FORMATS } from "../formats/mod.ts";
 import type { Conversation } from "../state/store.ts";
 import { randomId } from "../translation/ids.ts";
@@ -64,7 +64,7 @@ export async function removeConversation(exchange: Exchange): Promise<Handled> {
 export function listItems(exchange: Exchange): Promise<Handled> {
   return at(exchange, "GET", "/items", ({ scope, id }) => {
     const page = pageOf(exchange.services.state.items(scope, id).map(shownItem), exchange.url.searchParams);
-    return page.ok ? json(exchange, page) : no(exchange, page.failure);
+    return page.ok ? answer(exchange, page.value) : no(exchange, page.failure);
   });
 }
 
@@ -143,10 +143,6 @@ function itemsIn({ items }: JsonObject, isRequired: boolean): Result<JsonObject[
 
 function told(exchange: Exchange, { id, createdAt, metadata }: Conversation): Handled {
   return answer(exchange, { id, object: "conversation", created_at: Math.floor(createdAt / 1000), metadata });
-}
-
-function answer({ requestId }: Exchange, body: JsonObject): Handled {
-  return { response: Response.json(body, { headers: idHeaders(requestId) }) };
 }
 
 function no(exchange: Exchange, failure: Failure): Handled {

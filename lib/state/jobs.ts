@@ -10,7 +10,7 @@ export interface JobLimits {
   bytes: number;
 }
 
-export const JOB_LIMITS: JobLimits = { count: 128, ms: 60 * 60 * 1000, bytes: 4 * 1024 * 1024 };
+const JOB_LIMITS: JobLimits = { count: 128, ms: 60 * 60 * 1000, bytes: 4 * 1024 * 1024 };
 
 /** One frame of a job's stream. */
 export interface JobFrame {

@@ -9,7 +9,7 @@ import { isObject } from "../base/fields.ts";
 import type { Losses } from "../format.ts";
 import type { Issuer, Message, Opaque, Part } from "../neutral.ts";
 
-export const ENVELOPE_PREFIX = "gw1.";
+const ENVELOPE_PREFIX = "gw1.";
 
 /** Characters; what is longer is not looked into. */
 export const MAX_ENVELOPE = 32 * 1024 * 1024;

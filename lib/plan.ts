@@ -2,10 +2,10 @@
  * What will be done with a request, before anything is sent: bytes pass or are translated, where they go, and what is
  * lost on the way. Pure but for the memory of signed thinking; `explain` shows the same plan that `relay` carries out.
  */
+import { acceptedBody, acceptedBytes, acceptedHeaders } from "./accepts.ts";
 import { fail, type Result, success } from "./base/failure.ts";
 import type { JsonObject } from "./base/fields.ts";
 import { bodyObject, jsonObject, replaceAt, scanObject, type Span } from "./base/json.ts";
-import { acceptedBody, acceptedBytes, acceptedHeaders } from "./accepts.ts";
 import { translatedFormat } from "./capabilities.ts";
 import type { Config } from "./config.ts";
 import { type EncodedRequest, type Format, Losses, type Target, type Teller } from "./format.ts";
@@ -14,12 +14,12 @@ import { lossFailure } from "./loss_report.ts";
 import type { Loss, NeutralRequest } from "./neutral.ts";
 import type { Route } from "./router.ts";
 import type { ReasoningMemory } from "./translation/carry.ts";
-import { restorePhases } from "./translation/phases.ts";
 import { fromNewestCompaction } from "./translation/compaction.ts";
-import { accountHeaders } from "./translation/headers.ts";
 import { mayHoldEnvelope, withoutBroken } from "./translation/envelope.ts";
-import type { Destination } from "./upstream.ts";
+import { accountHeaders } from "./translation/headers.ts";
 import { refusedInput } from "./translation/inputs.ts";
+import { restorePhases } from "./translation/phases.ts";
+import type { Destination } from "./upstream.ts";
 
 /** One request of a client, as far as it is known before its format is looked into. */
 export interface Call {

@@ -57,7 +57,7 @@ function pageOf(names: readonly string[], limit: number, after: string | null, b
 }
 
 export function oneModel(config: Config, headers: Headers, name: string, since: number): Result<JsonObject> {
-  const routed = route(config, name, servedModels(config));
+  const routed = route(config, name, () => servedModels(config));
   if (!routed.ok) return routed;
   return success(wantsMessagesShape(headers) ? messagesModel(config, name, since) : chatModel(config, name, since));
 }
@@ -67,7 +67,7 @@ function chatModel(config: Config, name: string, since: number): JsonObject {
 }
 
 function messagesModel(config: Config, name: string, since: number): JsonObject {
-  const routed = route(config, name, []);
+  const routed = route(config, name, () => []);
   const known = routed.ok ? routed.value.capabilities : undefined;
   return {
     type: "model",
@@ -85,7 +85,7 @@ function messagesModel(config: Config, name: string, since: number): JsonObject 
 }
 
 function ownerOf(config: Config, name: string): string {
-  const routed = route(config, name, []);
+  const routed = route(config, name, () => []);
   return routed.ok ? routed.value.provider.name : "trivium";
 }
 

@@ -10,8 +10,8 @@ import { Upload } from "./base/upload.ts";
 import type { Timeouts } from "./config.ts";
 import { apiName, type Format, Losses } from "./format.ts";
 import { type Call, targetOf } from "./plan.ts";
-import { passedError } from "./relay.ts";
-import { failureReply, type Outcome, type Relayed, type ReplyContext, replyHeaders } from "./reply.ts";
+import { isEventStream, passedError } from "./relay.ts";
+import { failureReply, type Outcome, type Relayed, type ReplyContext, replyHeaders, unbuffered } from "./reply.ts";
 import type { Route } from "./router.ts";
 import { idleFailure, Source } from "./stream.ts";
 import { pickHeaders } from "./translation/headers.ts";
@@ -108,10 +108,7 @@ function passedAnswer(context: ReplyContext, upstream: Response): Relayed {
   const done = new Promise<Outcome>((resolve) => ended = resolve);
   const source = new Source(upstream.body, call.abort);
   const events = eventsOf(upstream, format, call.requestId);
-  if (events !== undefined) {
-    headers.set("cache-control", "no-cache");
-    headers.set("x-accel-buffering", "no");
-  }
+  if (events !== undefined) unbuffered(headers);
   const body = new PassedBody(source, call.config.timeouts, ended, events).stream();
   return { response: new Response(body, { status, headers }), format, losses, done };
 }
@@ -123,7 +120,7 @@ interface Events {
 }
 
 function eventsOf(upstream: Response, format: Format, requestId: string): Events | undefined {
-  if (!/text\/event-stream/i.test(upstream.headers.get("content-type") ?? "")) return undefined;
+  if (!isEventStream(upstream)) return undefined;
   const encoder = new TextEncoder();
   return {
     keepalive: encoder.encode(format.keepaliveFrame),

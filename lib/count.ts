@@ -2,10 +2,10 @@
  * `POST /v1/messages/count_tokens` and `/v1/responses/input_tokens`: the upstream's own count where it has one, else the
  * gateway's, which says so in its headers. Never 404, and never a failure of the provider's.
  */
-import type { JsonObject } from "./base/fields.ts";
-import { jsonObject } from "./base/json.ts";
 import { readBodyWithin } from "./base/body.ts";
 import { type Failure, unsupported } from "./base/failure.ts";
+import type { JsonObject } from "./base/fields.ts";
+import { jsonObject } from "./base/json.ts";
 import { type Counting, type Format, Losses } from "./format.ts";
 import { type Call, decodeBody, namedFailure, passThrough, targetOf, upstreamFormat } from "./plan.ts";
 import type { Relayed } from "./reply.ts";

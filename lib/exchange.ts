@@ -103,9 +103,11 @@ export function refuse(exchange: Exchange, failure: Failure, client: Format = ca
 }
 
 export function json(exchange: Exchange, result: Result<JsonObject>): Handled {
-  return result.ok
-    ? { response: Response.json(result.value, { headers: idHeaders(exchange.requestId) }) }
-    : refuse(exchange, result.failure);
+  return result.ok ? answer(exchange, result.value) : refuse(exchange, result.failure);
+}
+
+export function answer({ requestId }: Exchange, body: JsonObject): Handled {
+  return { response: Response.json(body, { headers: idHeaders(requestId) }) };
 }
 
 export function wrongMethod(exchange: Exchange, methods: readonly string[]): Handled {

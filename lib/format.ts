@@ -170,19 +170,17 @@ export interface ErrorAnswer {
 }
 
 /** APIs beside the three formats whose requests and answers always pass as bytes. */
-export const BYTE_APIS = [
-  "images",
-  "audio",
-  "files",
-  "uploads",
-  "batches",
-  "message_batches",
-  "moderations",
-  "rerank",
-  "vector_stores",
-  "fine_tuning",
-] as const;
-export type ByteApi = (typeof BYTE_APIS)[number];
+export type ByteApi =
+  | "images"
+  | "audio"
+  | "files"
+  | "uploads"
+  | "batches"
+  | "message_batches"
+  | "moderations"
+  | "rerank"
+  | "vector_stores"
+  | "fine_tuning";
 
 /** APIs of OpenAI's family that a provider may have or not, and those. */
 export type Api = "completions" | "embeddings" | ByteApi;
@@ -258,8 +256,8 @@ export interface Format {
   /** Where answers tell of state: what lets a teller speak while bytes pass. */
   openTap?(teller: Teller): Tap;
 
-  /** Members whose name in a body says that it may hold what another maker's model left there, beside envelopes. */
-  readonly foreignMarks: readonly string[];
+  /** Members (as bytes) whose name in a body says that it may hold what another maker's model left there, beside envelopes. */
+  readonly foreignMarks: readonly Uint8Array[];
   /**
    * Same-format requests pass as bytes, but what the gateway itself put into earlier answers (envelopes, TRANSLATION.md
    * 1.4) must not reach a real provider, nor what this one's models didn't sign: called only when the bytes may hold

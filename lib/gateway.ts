@@ -110,14 +110,15 @@ class TriviumGateway implements Gateway {
     const { request, path } = exchange;
     const found = endpointsAt(path);
     if (found.length === 0) return refuse(exchange, notFound(exchange)).response;
-    const methods = [...new Set(found.map(({ endpoint }) => endpoint.method)), "HEAD", "OPTIONS"];
-    if (request.method === "OPTIONS" || request.method === "HEAD") {
-      const status = request.method === "OPTIONS" ? 204 : 200;
-      return new Response(null, { status, headers: { allow: methods.join(", ") } });
-    }
     const match = found.find(({ endpoint }) => endpoint.method === request.method);
-    if (match === undefined) return wrongMethod(exchange, methods).response;
-    return await this.#run(match.endpoint.handle, { ...exchange, params: match.params });
+    if (match !== undefined) {
+      exchange.params = match.params;
+      return await this.#run(match.endpoint.handle, exchange);
+    }
+    const methods = [...new Set(found.map(({ endpoint }) => endpoint.method)), "HEAD", "OPTIONS"];
+    if (request.method !== "OPTIONS" && request.method !== "HEAD") return wrongMethod(exchange, methods).response;
+    const status = request.method === "OPTIONS" ? 204 : 200;
+    return new Response(null, { status, headers: { allow: methods.join(", ") } });
   }
 
   async #run(handle: (exchange: Exchange) => Handled | Promise<Handled>, exchange: Exchange): Promise<Response> {

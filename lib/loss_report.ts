@@ -29,6 +29,7 @@ const MAX_REASON = 120;
  * how many are left out. A comma parts entries and nothing else, a semicolon an entry's members, so that splitting will do.
  */
 export function lossHeader({ list, count }: Losses): string {
+  if (list.length === 0) return "";
   const entries = list.map(bareEntry);
   const fitting = entries.slice(0, fittingEntries(entries, MAX_HEADER - COUNT_ROOM));
   let room = MAX_HEADER - COUNT_ROOM - fitting.join(", ").length;

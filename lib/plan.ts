@@ -2,10 +2,10 @@
  * What will be done with a request, before anything is sent: bytes pass or are translated, where they go, and what is
  * lost on the way. Pure but for the memory of signed thinking; `explain` shows the same plan that `relay` carries out.
  */
-import { fail, type Failure, invalid, type Result, success } from "./base/failure.ts";
-import type { JsonObject } from "./base/fields.ts";
-import { parseJson, replaceAt, scanObject, type Span } from "./base/json.ts";
 import { acceptedBody, acceptedBytes, acceptedHeaders } from "./accepts.ts";
+import { fail, type Failure, type Result, success } from "./base/failure.ts";
+import type { JsonObject } from "./base/fields.ts";
+import { bodyObject, jsonObject, replaceAt, scanObject, type Span } from "./base/json.ts";
 import { translatedFormat } from "./capabilities.ts";
 import type { Config } from "./config.ts";
 import { type EncodedRequest, type Format, Losses, type Target, type Teller } from "./format.ts";
@@ -14,12 +14,12 @@ import { lossFailure } from "./loss_report.ts";
 import type { Loss, NeutralRequest } from "./neutral.ts";
 import type { Route } from "./router.ts";
 import type { ReasoningMemory } from "./translation/carry.ts";
-import { restorePhases } from "./translation/phases.ts";
 import { fromNewestCompaction } from "./translation/compaction.ts";
-import { accountHeaders } from "./translation/headers.ts";
 import { mayHoldEnvelope, withoutBroken } from "./translation/envelope.ts";
-import type { Destination } from "./upstream.ts";
+import { accountHeaders } from "./translation/headers.ts";
 import { refusedInput } from "./translation/inputs.ts";
+import { restorePhases } from "./translation/phases.ts";
+import type { Destination } from "./upstream.ts";
 
 /** One request of a client, as far as it is known before its format is looked into. */
 export interface Call {
@@ -170,15 +170,9 @@ function translate(call: Call, route: Route, format: Format, target: Target, los
 
 /** The client's body in the neutral form. */
 export function decodeBody(call: Call): Result<NeutralRequest> {
-  let body: JsonObject;
-  try {
-    body = parseJson(new TextDecoder("utf-8", { fatal: true }).decode(call.bytes)) as JsonObject;
-  } catch (error) {
-    // The scan has found the JSON sound: what is left are illegal escapes and bytes that are no UTF-8.
-    const reason = error instanceof SyntaxError ? error.message : "it is not UTF-8";
-    return fail(invalid(`The body is not valid JSON: ${reason}`));
-  }
-  return call.client.decodeRequest(call.complete?.(body) ?? body, call.headers);
+  // The scan has found the JSON sound: what is left are illegal escapes and bytes that are no UTF-8.
+  const body = bodyObject(call.bytes);
+  return body.ok ? call.client.decodeRequest(call.complete?.(body.value) ?? body.value, call.headers) : body;
 }
 
 /** Envelopes of ours in a body that would pass: a real provider refuses them (TRANSLATION.md, 1.4 c). */
@@ -188,12 +182,8 @@ function withoutEnvelopes(
   target: Target,
   losses: Losses,
 ): Uint8Array<ArrayBuffer> {
-  let body: JsonObject;
-  try {
-    body = parseJson(new TextDecoder().decode(bytes)) as JsonObject;
-  } catch {
-    return bytes;
-  }
+  const body = jsonObject(new TextDecoder().decode(bytes));
+  if (body === undefined) return bytes;
   const stripped = format.stripEnvelopes(body, target, losses);
   return stripped === body ? bytes : new TextEncoder().encode(JSON.stringify(stripped));
 }

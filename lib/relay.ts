@@ -12,7 +12,7 @@ import { jsonObject, parseJson } from "./base/json.ts";
 import { redact } from "./base/secret.ts";
 import { SseReader } from "./base/sse.ts";
 import type { Provider } from "./config.ts";
-import type { Answer, EncodedRequest, Format, Tap } from "./format.ts";
+import { type Answer, type EncodedRequest, type Format, Losses, type Tap } from "./format.ts";
 import type { NeutralEvent, NeutralRequest, NeutralResponse, Part, Usage } from "./neutral.ts";
 import { type Call, decodeBody, destinationOf, type Plan, planCall, upstreamFormat } from "./plan.ts";
 import { type Arrived, failureReply, type Relayed, type ReplyContext, replyWith } from "./reply.ts";
@@ -29,7 +29,6 @@ import { openSequencer } from "./translation/sequencer.ts";
 import type { Stage } from "./translation/stage.ts";
 import { cutResponse, openStopCutter } from "./translation/stop.ts";
 import { collect, replay } from "./translation/whole.ts";
-import { Losses } from "./format.ts";
 import { secretsOf, send, withoutSecrets } from "./upstream.ts";
 
 /** Never rejects on what an upstream or a client does. `upstream`: an answer to be taken in instead of asking for one. */
@@ -323,8 +322,8 @@ function statusOfError({ error }: JsonObject): number {
   return code >= 400 && code <= 599 ? code : 502;
 }
 
-function isEventStream(upstream: Response): boolean {
-  return (upstream.headers.get("content-type") ?? "").toLowerCase().includes("text/event-stream");
+export function isEventStream(answer: Response): boolean {
+  return (answer.headers.get("content-type") ?? "").toLowerCase().includes("text/event-stream");
 }
 
 function bodyStream(upstream: Response): ReadableStream<Uint8Array> {

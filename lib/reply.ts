@@ -42,7 +42,13 @@ export interface ReplyContext {
   errorStream?: (failure: Failure) => string;
 }
 
-const EVENT_STREAM = "text/event-stream; charset=utf-8";
+export const EVENT_STREAM = "text/event-stream; charset=utf-8";
+
+/** Proxies may neither cache a stream nor hold it. */
+export function unbuffered(headers: Headers): void {
+  headers.set("cache-control", "no-cache");
+  headers.set("x-accel-buffering", "no");
+}
 
 /** Waits for the answer, but not forever: a stream that takes long is accepted and kept alive meanwhile. */
 export async function replyWith(context: ReplyContext, arriving: Promise<Arrived>): Promise<Relayed> {
@@ -70,8 +76,7 @@ function streamReply(context: ReplyContext, feed: Feed, upstream?: Response): Re
   const { keepaliveMs, idleMs } = context.call.config.timeouts;
   const headers = replyHeaders(context, upstream);
   headers.set("content-type", EVENT_STREAM);
-  headers.set("cache-control", "no-cache");
-  headers.set("x-accel-buffering", "no");
+  unbuffered(headers);
   let ended: (outcome: Outcome) => void = () => {};
   const done = new Promise<Outcome>((resolve) => ended = resolve);
   const body = bodyOf(feed, { keepaliveMs, idleMs }, (left) => {

@@ -15,8 +15,8 @@ export interface Route {
   capabilities: Capabilities;
 }
 
-/** First rule that matches, else `provider/model` by its own name; else a 404 that names the nearest. */
-export function route(config: Config, name: string, known: readonly string[]): Result<Route> {
+/** First rule that matches, else `provider/model` by its own name; else a 404 that names the nearest of `known()`. */
+export function route(config: Config, name: string, known: () => readonly string[]): Result<Route> {
   for (const rule of config.models) {
     const caught = match(rule.name, name);
     const provider = caught === undefined ? undefined : config.providers.get(rule.provider);
@@ -32,7 +32,7 @@ export function route(config: Config, name: string, known: readonly string[]): R
   return fail({
     kind: "not_found",
     source: "client",
-    message: unknownModel(config, name, known),
+    message: unknownModel(config, name, known()),
     retry: false,
     param: "model",
   });

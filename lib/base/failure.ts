@@ -74,11 +74,11 @@ export function unsupported(message: string, param: string): Failure {
 }
 
 /** `key`: the one of the gateway's config that sets the limit. */
-export function tooLarge(maxBytes: number, key: string): Failure {
+export function tooLarge(maxBytes: number, key: string, what = "The body"): Failure {
   return {
     kind: "too_large",
     source: "client",
-    message: `The body is larger than ${maxBytes} bytes; the gateway's ${key} sets this limit`,
+    message: `${what} is larger than ${maxBytes} bytes; the gateway's ${key} sets this limit`,
     retry: false,
   };
 }

@@ -3,7 +3,7 @@
  * pass-through request of any size is neither parsed nor re-serialised. Source: RFC 8259.
  */
 import { fail, type Failure, invalid, type Result, success } from "./failure.ts";
-import { isObject, type JsonObject } from "./fields.ts";
+import { describe, isObject, type JsonObject } from "./fields.ts";
 import { joinBytes } from "./sse.ts";
 
 /** A value's place in the bytes: `start` inclusive, `end` exclusive. */
@@ -113,6 +113,17 @@ export function parseJson(text: string): unknown {
     const isUnsafe = typeof value === "number" && Number.isInteger(value) && !Number.isSafeInteger(value);
     return isUnsafe && context?.source !== undefined ? raw.rawJSON(context.source) : value;
   });
+}
+
+/** A client's body as the object that it must be. */
+export function bodyObject(bytes: Uint8Array): Result<JsonObject> {
+  try {
+    const body = parseJson(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
+    return isObject(body) ? success(body) : fail(invalid(`Expected an object but got ${describe(body)}`));
+  } catch (error) {
+    const reason = error instanceof SyntaxError ? error.message : "it is not UTF-8";
+    return fail(invalid(`The body is not valid JSON: ${reason}`));
+  }
 }
 
 /** The object that a text is, undefined where it is none. */

@@ -11,11 +11,11 @@ import { explainBytes, passBytes, type Passing } from "../bytes.ts";
 import type { Provider } from "../config.ts";
 import {
   abortWith,
+  answer,
   callerFormat,
   type Endpoint,
   type Exchange,
   type Handled,
-  idHeaders,
   notFound,
   readBytes,
   refuse,
@@ -24,7 +24,7 @@ import type { ByteApi, Format } from "../format.ts";
 import { FORMATS } from "../formats/mod.ts";
 import { FAMILY_OF_FORMAT } from "../providers.ts";
 import { type Route, route, routeTo } from "../router.ts";
-import { handled } from "./inference.ts";
+import { handled, wantsExplanation } from "./inference.ts";
 
 const METHODS = ["GET", "POST", "DELETE", "PUT", "PATCH"] as const;
 
@@ -65,10 +65,10 @@ async function pass(exchange: Exchange, api: ByteApi): Promise<Handled> {
 }
 
 async function carryOut(exchange: Exchange, passing: Passing): Promise<Handled> {
-  const { request, requestId, upstream } = exchange;
-  if (request.headers.get("x-trivium-explain") === "1") {
+  const { upstream } = exchange;
+  if (wantsExplanation(exchange)) {
     letGo(passing.body);
-    return { response: Response.json(explainBytes(passing), { headers: idHeaders(requestId) }) };
+    return answer(exchange, explainBytes(passing));
   }
   return handled(passing.call, passing.route, await passBytes(passing, upstream));
 }
@@ -186,7 +186,7 @@ function served(exchange: Exchange, shape: Format, api: ByteApi, model: string |
       invalid(`Expected a model: only those of the config are served (in a form, before its files)`, "model"),
     );
   }
-  const routed = model === undefined ? undefined : route(config, model, servedModels(config));
+  const routed = model === undefined ? undefined : route(config, model, () => servedModels(config));
   if (routed?.ok === true) return speaks(routed.value.provider, shape) ? routed : fail(mute(routed.value, shape));
   if (routed !== undefined && config.modelsOnly) return routed;
   const isMessages = shape === FORMATS.messages;

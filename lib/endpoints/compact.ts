@@ -5,7 +5,7 @@
  */
 import { fail, invalid, protocolFault, type Result, success } from "../base/failure.ts";
 import { isObject, type JsonObject } from "../base/fields.ts";
-import { parseJson } from "../base/json.ts";
+import { bodyObject } from "../base/json.ts";
 import { abortWith, callOf, type Exchange, type Handled } from "../exchange.ts";
 import { explain } from "../explain.ts";
 import type { Format } from "../format.ts";
@@ -56,7 +56,7 @@ const REQUEST =
 
 /** The same conversation, with the wish for its summary at its end. */
 function summaryCall(call: Call, exchange: Exchange, abort: AbortController): Result<Call> {
-  const body = bodyOf(call.bytes);
+  const body = bodyObject(call.bytes);
   if (!body.ok) return body;
   const input = windowOf(body.value);
   if (!input.ok) return input;
@@ -74,16 +74,6 @@ function summaryCall(call: Call, exchange: Exchange, abort: AbortController): Re
 
 const EMULATED: Loss = { path: "input", reason: "emulated: the model is asked for a summary" };
 
-function bodyOf(bytes: Uint8Array): Result<JsonObject> {
-  try {
-    const body = parseJson(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
-    if (isObject(body)) return success(body);
-  } catch {
-    // Told below, as any other body that is no object.
-  }
-  return fail(invalid("The body is not valid JSON"));
-}
-
 /** The items of the window, in order: those after an earlier response that its upstream keeps itself may be none. */
 function windowOf(body: JsonObject): Result<unknown[]> {
   const { input } = body;
@@ -97,7 +87,7 @@ function windowOf(body: JsonObject): Result<unknown[]> {
 /** An answer that holds a summary, as the compacted window; any other as it is, or as the fault that it is. */
 async function compactionOf(call: Call, relayed: Relayed): Promise<Relayed> {
   if (!relayed.response.ok) return relayed;
-  const answer = bodyOf(new Uint8Array(await relayed.response.arrayBuffer()));
+  const answer = bodyObject(new Uint8Array(await relayed.response.arrayBuffer()));
   const summary = answer.ok ? summaryOf(answer.value) : answer;
   if (!answer.ok || !summary.ok) return failed(call, relayed, summary.ok ? "" : summary.failure.message);
   const { headers } = relayed.response;
@@ -132,7 +122,7 @@ function objectsOf(value: unknown): JsonObject[] {
 }
 
 function compaction(call: Call, answer: JsonObject, summary: string): JsonObject {
-  const asked = bodyOf(call.bytes);
+  const asked = bodyObject(call.bytes);
   const input = asked.ok ? objectsOf(asked.value["input"]).slice(0, -1) : [];
   const item = { id: ownItemId("cmp_"), type: "compaction", encrypted_content: sealEnvelope(sealSummary(summary, [])) };
   return {

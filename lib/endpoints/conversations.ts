@@ -1,8 +1,8 @@
 /** `/conversations`: kept here for every upstream; those that an upstream keeps are asked for there. */
 import { fail, type Failure, invalid, type Result, success } from "../base/failure.ts";
 import { describe, isObject, type JsonObject } from "../base/fields.ts";
-import { parseJson } from "../base/json.ts";
-import { type Exchange, type Handled, idHeaders, json, readBytes, refuse, scopeOf } from "../exchange.ts";
+import { bodyObject } from "../base/json.ts";
+import { answer, type Exchange, type Handled, readBytes, refuse, scopeOf } from "../exchange.ts";
 import { FORMATS } from "../formats/mod.ts";
 import type { Conversation } from "../state/store.ts";
 import { randomId } from "../translation/ids.ts";
@@ -69,7 +69,7 @@ export async function removeConversation(exchange: Exchange): Promise<Handled> {
 export function listItems(exchange: Exchange): Promise<Handled> {
   return at(exchange, "GET", "/items", ({ scope, id }) => {
     const page = pageOf(exchange.services.state.items(scope, id).map(shownItem), exchange.url.searchParams);
-    return page.ok ? json(exchange, page) : no(exchange, page.failure);
+    return page.ok ? answer(exchange, page.value) : no(exchange, page.failure);
   });
 }
 
@@ -125,13 +125,7 @@ async function at(
 
 /** No body is one without members. */
 function bodyOf(bytes: Uint8Array | undefined): Result<JsonObject> {
-  if (bytes === undefined || bytes.length === 0) return success({});
-  try {
-    const body = parseJson(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
-    return isObject(body) ? success(body) : fail(invalid(`Expected an object but got ${describe(body)}`));
-  } catch {
-    return fail(invalid("The body is not valid JSON"));
-  }
+  return bytes === undefined || bytes.length === 0 ? success({}) : bodyObject(bytes);
 }
 
 function metadataIn({ metadata = {} }: JsonObject): Result<JsonObject> {
@@ -160,10 +154,6 @@ function itemsIn({ items }: JsonObject, isRequired: boolean): Result<JsonObject[
 
 function told(exchange: Exchange, { id, createdAt, metadata }: Conversation): Handled {
   return answer(exchange, { id, object: "conversation", created_at: Math.floor(createdAt / 1000), metadata });
-}
-
-function answer({ requestId }: Exchange, body: JsonObject): Handled {
-  return { response: Response.json(body, { headers: idHeaders(requestId) }) };
 }
 
 function no(exchange: Exchange, failure: Failure): Handled {

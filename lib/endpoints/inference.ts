@@ -3,7 +3,7 @@ import type { JsonObject } from "../base/fields.ts";
 import { servedModels } from "../admin.ts";
 import { countTokens } from "../count.ts";
 import { type Failure, type Result, success } from "../base/failure.ts";
-import { type Entry, type Exchange, type Handled, type Handler, idHeaders, readCall, refuse } from "../exchange.ts";
+import { answer, type Entry, type Exchange, type Handled, type Handler, readCall, refuse } from "../exchange.ts";
 import { explain, explainCount, explainRefusal } from "../explain.ts";
 import { apiName, type Format } from "../format.ts";
 import type { Call } from "../plan.ts";
@@ -40,7 +40,7 @@ export async function ask(exchange: Exchange, client: Format, asking: Asking): P
   const prepared = await asking.prepare?.(asked.value.call, route, exchange) ?? success(asked.value.call);
   if (!prepared.ok) return refusedCall(exchange, asked.value.call, route, prepared.failure);
   const call = prepared.value;
-  if (wantsExplanation(exchange)) return explained(exchange, asking.explain(call, route));
+  if (wantsExplanation(exchange)) return answer(exchange, asking.explain(call, route));
   return handled(call, route, await asking.ask(call, route, exchange));
 }
 
@@ -49,23 +49,19 @@ export async function readAsked(exchange: Exchange, client: Format): Promise<Res
   const prepared = await readCall(exchange, client);
   if (!prepared.ok) return prepared;
   const { config } = exchange.services;
-  const routed = route(config, prepared.value.model, servedModels(config));
+  const routed = route(config, prepared.value.model, () => servedModels(config));
   return routed.ok ? success({ call: prepared.value, route: routed.value }) : routed;
 }
 
 /** A call that gets no further, told or explained. */
 export function refusedCall(exchange: Exchange, call: Call, route: Route, failure: Failure): Handled {
   return wantsExplanation(exchange)
-    ? explained(exchange, explainRefusal(call, route, failure))
+    ? answer(exchange, explainRefusal(call, route, failure))
     : refuse(exchange, failure, call.client);
 }
 
 export function wantsExplanation({ request }: Exchange): boolean {
   return request.headers.get("x-trivium-explain") === "1";
-}
-
-export function explained({ requestId }: Exchange, explanation: JsonObject): Handled {
-  return { response: Response.json(explanation, { headers: idHeaders(requestId) }) };
 }
 
 /** Only what the log needs of a call is kept: a stream lives long, and its request may be large. */

@@ -1,4 +1,4 @@
-/** Everything that is served, a line each; the first pattern that fits wins. */
+/** Everything that is served, a line each. */
 import type { Endpoint } from "../exchange.ts";
 import { APIS, FORMATS } from "../formats/mod.ts";
 import { bytesAt } from "./bytes.ts";
@@ -60,26 +60,40 @@ export const ENDPOINTS: readonly Endpoint[] = [
   ...bytesAt("fine_tuning",     "/fine_tuning/*"),
 ];
 
-/** The table's lines of one pattern, ready to be compared. */
-interface Place {
-  words: readonly string[];
-  endpoints: readonly Endpoint[];
+/** An endpoint, and what its pattern's variables stand for. */
+interface Found {
+  endpoint: Endpoint;
+  params: readonly string[];
 }
 
-const PLACES: readonly Place[] = [...new Set(ENDPOINTS.map(({ pattern }) => pattern))].map((pattern) => ({
+const PATTERNS = [...new Set(ENDPOINTS.map(({ pattern }) => pattern))];
+
+/** The table's lines at paths that are their own patterns: most requests go there. */
+const FIXED: ReadonlyMap<string, readonly Found[]> = new Map(
+  PATTERNS.filter((pattern) => !/[:*]/.test(pattern)).map((pattern) => [pattern, found(pattern, [])]),
+);
+
+/** The others, ready to be compared. */
+const OPEN = PATTERNS.filter((pattern) => !FIXED.has(pattern)).map((pattern) => ({
+  pattern,
   words: pattern.split("/"),
-  endpoints: ENDPOINTS.filter((endpoint) => endpoint.pattern === pattern),
 }));
 
+function found(pattern: string, params: readonly string[]): Found[] {
+  return ENDPOINTS.filter((endpoint) => endpoint.pattern === pattern).map((endpoint) => ({ endpoint, params }));
+}
+
 /**
- * The endpoints at a path, of all methods, with what their pattern's variables stand for. Of several patterns that fit,
- * the first one's alone: `/responses/compact` is no response's id.
+ * The endpoints at a path, of all methods. Of several patterns that fit, that without variables, else the first one's
+ * alone: `/responses/compact` is no response's id.
  */
-export function endpointsAt(path: string): { endpoint: Endpoint; params: string[] }[] {
+export function endpointsAt(path: string): readonly Found[] {
+  const fixed = FIXED.get(path);
+  if (fixed !== undefined) return fixed;
   const given = path.split("/");
-  for (const { words, endpoints } of PLACES) {
+  for (const { words, pattern } of OPEN) {
     const params = match(words, given);
-    if (params !== undefined) return endpoints.map((endpoint) => ({ endpoint, params }));
+    if (params !== undefined) return found(pattern, params);
   }
   return [];
 }

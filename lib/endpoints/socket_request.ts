@@ -1,8 +1,8 @@
 /** What a client says on a socket: `response.create` as a request for a stream, and all else that it may send. */
-import { type Failure, invalid, type Result, success } from "../base/failure.ts";
+import { type Failure, invalid, type Result, success, tooLarge } from "../base/failure.ts";
 import { describe, type JsonObject } from "../base/fields.ts";
 import { parseJson, scanObject, type Span, valueOrNothing } from "../base/json.ts";
-import type { Conversation } from "../state/session.ts";
+import type { EarlierTurns } from "../state/session.ts";
 
 /** The lane of turns without a `stream_id`. */
 export const DEFAULT_LANE = "";
@@ -28,7 +28,7 @@ export type Read = { ok: true; frame: Frame | Steer } | { ok: false; failure: Fa
 
 export function readFrame(text: string, maxBytes: number): Read {
   const bytes = new TextEncoder().encode(text);
-  if (bytes.length > maxBytes) return refused(tooLarge(maxBytes));
+  if (bytes.length > maxBytes) return refused(tooLarge(maxBytes, "max_body_mb", "The frame"));
   const scanned = scanObject(bytes);
   if (!scanned.ok) return refused({ ...scanned.failure, code: "invalid_json" });
   const members = scanned.value;
@@ -52,11 +52,6 @@ export function readFrame(text: string, maxBytes: number): Read {
 
 function refused(failure: Failure, lane: string = DEFAULT_LANE): Read {
   return { ok: false, failure, lane };
-}
-
-function tooLarge(maxBytes: number): Failure {
-  const message = `The frame is larger than ${maxBytes} bytes; the gateway's max_body_mb sets this limit`;
-  return { kind: "too_large", source: "client", message, retry: false };
 }
 
 function faultOfType(type: unknown): Failure | undefined {
@@ -114,7 +109,7 @@ const ENVELOPE: ReadonlySet<string> = new Set([
  * The same request for `POST /responses`, every member as the client wrote it. `before`: the conversation that it
  * continues, which then stands before its input in place of the earlier response's id.
  */
-export function requestBody(frame: Frame, own: readonly unknown[], before: Conversation | undefined): string {
+export function requestBody(frame: Frame, own: readonly unknown[], before: EarlierTurns | undefined): string {
   const decoder = new TextDecoder();
   const members: string[] = [];
   for (const [name, { start, end }] of frame.members) {

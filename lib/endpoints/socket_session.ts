@@ -1,12 +1,12 @@
 /** One WebSocket: which turn runs when, what is refused, and how it ends. */
 import type { Socket, SocketEvents } from "../base/runtime.ts";
 import { type Failure, invalid } from "../base/failure.ts";
-import { type Exchange, scopeOf, type Upgrading } from "../exchange.ts";
+import type { Exchange, Upgrading } from "../exchange.ts";
 import { FORMATS } from "../formats/mod.ts";
 import { SessionMemory } from "../state/session.ts";
 import { errorFrame, laneMember, steerRefusal, withMembers } from "./socket_frames.ts";
 import { DEFAULT_LANE, type Frame, readFrame } from "./socket_request.ts";
-import { runTurn, type TurnContext } from "./socket_turn.ts";
+import { runTurn, type SocketContext } from "./socket_turn.ts";
 
 /** OpenAI's own limits: answers at once on one socket, and lanes that have a name. */
 const MAX_RUNNING = 16;
@@ -25,7 +25,7 @@ interface Ending {
 }
 
 export class SocketSession implements SocketEvents {
-  readonly #context: TurnContext;
+  readonly #context: SocketContext;
   readonly #maxBytes: number;
   readonly #abort = new AbortController();
   readonly #lanes = new Set<string>();
@@ -45,8 +45,7 @@ export class SocketSession implements SocketEvents {
     const { maxBodyBytes, timeouts } = exchange.services.config;
     this.#maxBytes = maxBodyBytes;
     const memory = new SessionMemory(maxBodyBytes);
-    const scope = scopeOf(exchange.request.headers);
-    this.#context = { exchange, ask, socket, memory, scope, signal: this.#abort.signal };
+    this.#context = { exchange, ask, socket, memory, signal: this.#abort.signal };
     this.#lifetime = setTimeout(() => this.#end(tooOld(timeouts.socketMs)), timeouts.socketMs);
   }
 

@@ -7,26 +7,25 @@ import { cutOff, type Failure, protocolFault } from "../base/failure.ts";
 import { isObject, type JsonObject } from "../base/fields.ts";
 import { jsonObject } from "../base/json.ts";
 import { type SseEvent, SseOverflow, SseReader } from "../base/sse.ts";
-import type { Exchange, Upgrading } from "../exchange.ts";
+import { type Exchange, scopeOf, type Upgrading } from "../exchange.ts";
 import { FORMATS } from "../formats/mod.ts";
-import type { Conversation, SessionMemory } from "../state/session.ts";
+import type { EarlierTurns, SessionMemory } from "../state/session.ts";
 import { errorFrame, laneMember, streamErrorFrame, withMembers } from "./socket_frames.ts";
 import { type Frame, inputItems, ownPaths, requestBody } from "./socket_request.ts";
 import { warmup } from "./socket_warmup.ts";
 
-export interface TurnContext {
+export interface SocketContext {
   /** The upgrade's, with the headers that every turn has. */
   exchange: Exchange;
   ask: Upgrading["ask"];
   socket: Socket;
   memory: SessionMemory;
-  scope: string;
   /** Aborted when the client has gone. */
   signal: AbortSignal;
 }
 
 /** Never rejects on what a client or an upstream does. */
-export async function runTurn(context: TurnContext, frame: Frame): Promise<void> {
+export async function runTurn(context: SocketContext, frame: Frame): Promise<void> {
   await new Turn(context, frame).run();
 }
 
@@ -37,17 +36,16 @@ const LOOK_AGAIN_MS = 10;
 
 class Turn {
   readonly #own: unknown[];
-  readonly #before: Conversation | undefined;
+  readonly #before: EarlierTurns | undefined;
   /** Members that the next event gets: the lane, and with the first event what was lost. */
   #members: JsonObject;
   /** A terminal event is out: nothing may follow it. */
   #over = false;
 
-  constructor(readonly context: TurnContext, readonly frame: Frame) {
-    const { memory, scope } = context;
+  constructor(readonly context: SocketContext, readonly frame: Frame) {
     const { previousId } = frame;
     this.#own = inputItems(frame);
-    this.#before = previousId === undefined ? undefined : memory.conversation(scope, previousId);
+    this.#before = previousId === undefined ? undefined : context.memory.upTo(previousId);
     this.#members = laneMember(frame.lane);
   }
 
@@ -151,26 +149,24 @@ class Turn {
   }
 
   #completed(data: string): void {
-    const { memory, scope, exchange: { services } } = this.context;
+    const { memory, exchange: { request, services } } = this.context;
     const { lane, previousId } = this.frame;
     this.#over = true;
     const told = this.#lifecycle(data);
     const response = jsonObject(told)?.["response"];
     if (isObject(response) && typeof response["id"] === "string" && response["store"] === false) {
       // What the gateway keeps though its upstream doesn't is continued from there.
-      if (services.state.get(scope, response["id"]) !== undefined) return this.#send(told);
+      if (services.state.get(scopeOf(request.headers), response["id"]) !== undefined) return this.#send(told);
       const input = this.#own.filter(isObject);
-      const stored = { id: response["id"], scope, createdAt: Date.now(), response, input };
-      memory.remember(previousId === undefined ? stored : { ...stored, previousId }, lane);
+      memory.remember({ id: response["id"], previousId, lane, input, response });
     }
     this.#send(told);
   }
 
   #failed(): void {
-    const { memory, scope } = this.context;
     const { lane, previousId } = this.frame;
     this.#over = true;
-    if (previousId !== undefined) memory.forget(scope, previousId, lane);
+    if (previousId !== undefined) this.context.memory.forget(previousId, lane);
   }
 
   #fail(failure: Failure): void {
@@ -184,13 +180,13 @@ function noAnswer(): Failure {
   return protocolFault("The request was answered with something that is no stream");
 }
 
-/** Of events whose framing has no name. */
 /** On a socket an id that is unknown is a 400 (OpenAI's guide), where it is a 404 over HTTP. */
 function statusOf({ ok, status }: Response, { error }: JsonObject): number {
   const isUnknownId = isObject(error) && error["code"] === "previous_response_not_found";
   return isUnknownId ? 400 : ok ? 502 : status;
 }
 
+/** Of events whose framing has no name. */
 function typeOf(data: string): string {
   return /^\s*\{\s*"type"\s*:\s*"([^"]*)"/.exec(data)?.[1] ?? String(jsonObject(data)?.["type"]);
 }

@@ -20,7 +20,7 @@ export async function warmup(exchange: Exchange, request: Request): Promise<Resp
   const bytes = new Uint8Array(await request.arrayBuffer());
   const call = callOf(exchange, responses, bytes, abortWith(request));
   if (!call.ok) return told(exchange, call.failure);
-  const routed = route(services.config, call.value.model, servedModels(services.config));
+  const routed = route(services.config, call.value.model, () => servedModels(services.config));
   if (!routed.ok) return told(exchange, routed.failure);
   // What came before is looked for now: the turn that goes on from here is too late to be told that it isn't there.
   const whole = await wholeCall(call.value, routed.value, exchange);

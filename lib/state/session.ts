@@ -3,17 +3,27 @@
  * turn sends only what is new. It lives as long as the socket, within bounds: what was continued longest ago goes first.
  */
 import { isObject, type JsonObject } from "../base/fields.ts";
-import type { ResponseStore, StoredResponse } from "./store.ts";
 
 /** A conversation up to and with one response. */
-export interface Conversation {
+export interface EarlierTurns {
   items: readonly JsonObject[];
   /** The response before the first of `items`, where that one wasn't told on this socket. */
   previousId?: string;
 }
 
-interface Entry extends Conversation {
-  stored: StoredResponse;
+/** A turn that is over. */
+export interface ToldTurn {
+  /** Its response's. */
+  id: string;
+  previousId: string | undefined;
+  /** Where it was told; `""` is the lane without a name. */
+  lane: string;
+  /** The items of its own input. */
+  input: readonly JsonObject[];
+  response: JsonObject;
+}
+
+interface Entry extends EarlierTurns {
   lane: string;
   /** Of all its items as JSON; equal items of several entries count each time. */
   bytes: number;
@@ -21,29 +31,18 @@ interface Entry extends Conversation {
 
 const MAX_RESPONSES = 64;
 
-export class SessionMemory implements ResponseStore {
-  /** By id, the one continued longest ago first. */
+export class SessionMemory {
+  /** By the response's id, the one continued longest ago first. */
   readonly #entries = new Map<string, Entry>();
   #bytes = 0;
 
   constructor(readonly maxBytes: number) {}
 
-  get(scope: string, id: string): StoredResponse | undefined {
-    return this.#entry(scope, id)?.stored;
-  }
-
-  put(stored: StoredResponse): void {
-    this.remember(stored, "");
-  }
-
-  /** `lane`: where it was told; `""` is the one without a name. */
-  remember(stored: StoredResponse, lane: string): void {
-    const { scope, id, previousId } = stored;
-    this.delete(scope, id);
-    const before = previousId === undefined ? undefined : this.#entry(scope, previousId);
-    const own = [...stored.input, ...usableOutput(stored.response)];
+  remember({ id, previousId, lane, input, response }: ToldTurn): void {
+    this.#delete(id);
+    const before = previousId === undefined ? undefined : this.#entries.get(previousId);
+    const own = [...input, ...usableOutput(response)];
     const entry: Entry = {
-      stored,
       lane,
       items: before === undefined ? own : [...before.items, ...own],
       bytes: (before?.bytes ?? 0) + JSON.stringify(own).length,
@@ -54,16 +53,9 @@ export class SessionMemory implements ResponseStore {
     this.#shrink();
   }
 
-  delete(scope: string, id: string): boolean {
-    const entry = this.#entry(scope, id);
-    if (entry === undefined) return false;
-    this.#bytes -= entry.bytes;
-    return this.#entries.delete(id);
-  }
-
   /** What the next turn begins with when it continues this response. */
-  conversation(scope: string, id: string): Conversation | undefined {
-    const entry = this.#entry(scope, id);
+  upTo(id: string): EarlierTurns | undefined {
+    const entry = this.#entries.get(id);
     if (entry === undefined) return undefined;
     this.#entries.delete(id);
     this.#entries.set(id, entry);
@@ -71,19 +63,19 @@ export class SessionMemory implements ResponseStore {
   }
 
   /** A turn that continued this response has failed: it is forgotten, unless another lane goes on from it. */
-  forget(scope: string, id: string, lane: string): void {
-    if (this.#entry(scope, id)?.lane === lane) this.delete(scope, id);
+  forget(id: string, lane: string): void {
+    if (this.#entries.get(id)?.lane === lane) this.#delete(id);
   }
 
-  #entry(scope: string, id: string): Entry | undefined {
-    const entry = this.#entries.get(id);
-    return entry?.stored.scope === scope ? entry : undefined;
+  #delete(id: string): void {
+    this.#bytes -= this.#entries.get(id)?.bytes ?? 0;
+    this.#entries.delete(id);
   }
 
   #shrink(): void {
-    for (const [id, { stored }] of this.#entries) {
+    for (const id of this.#entries.keys()) {
       if (this.#entries.size <= MAX_RESPONSES && this.#bytes <= this.maxBytes) return;
-      this.delete(stored.scope, id);
+      this.#delete(id);
     }
   }
 }

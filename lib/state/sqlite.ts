@@ -22,11 +22,9 @@ const SCHEMA = `
 CREATE TABLE IF NOT EXISTS entries (
   key INTEGER PRIMARY KEY, kind INTEGER NOT NULL, scope TEXT NOT NULL, id TEXT NOT NULL, created INTEGER NOT NULL,
   used INTEGER NOT NULL, bytes INTEGER NOT NULL, head TEXT NOT NULL, body TEXT NOT NULL, input TEXT NOT NULL,
-  frames TEXT NOT NULL, UNIQUE (kind, scope, id)
+  frames TEXT NOT NULL, UNIQUE (id, scope, kind)
 ) STRICT;
-CREATE INDEX IF NOT EXISTS entries_id ON entries (id, scope);
-CREATE INDEX IF NOT EXISTS entries_used ON entries (used);
-CREATE INDEX IF NOT EXISTS entries_bytes ON entries (kind, bytes);
+CREATE INDEX IF NOT EXISTS entries_used ON entries (used, kind, bytes);
 CREATE TABLE IF NOT EXISTS items (
   key INTEGER PRIMARY KEY AUTOINCREMENT, entry INTEGER NOT NULL REFERENCES entries (key) ON DELETE CASCADE,
   scope TEXT NOT NULL, id TEXT NOT NULL, body TEXT NOT NULL
@@ -35,6 +33,9 @@ CREATE INDEX IF NOT EXISTS items_entry ON items (entry);
 CREATE INDEX IF NOT EXISTS items_id ON items (scope, id);
 PRAGMA user_version = ${VERSION};
 `;
+
+/** Its items go with it, as they do where it is replaced. */
+const DELETE_ENTRY = "DELETE FROM entries WHERE kind = ? AND scope = ? AND id = ?";
 
 /** How long a call may wait for another process that writes to the same file. */
 const BUSY_MS = 50;
@@ -45,6 +46,8 @@ const BATCH = 64;
 /** What is kept of one entry, as a part of the whole. */
 const LARGEST_PART = 4;
 const LARGEST_BYTES = 32 * 1024 * 1024;
+/** Writes until what has outlived its time is taken out again, a batch of it. */
+const SWEEP_EVERY = 16;
 /** Writes until all that is kept is counted again. */
 const COUNT_EVERY = 256;
 /** Once it is full, so much of it is left: the next write finds room without a search. */
@@ -95,6 +98,7 @@ export class SqliteStore implements StateStore {
   /** At least what is kept: replaced and deleted rows are taken off when it is counted anew. */
   #total = 0;
   #uncounted = COUNT_EVERY;
+  #unswept = SWEEP_EVERY;
 
   constructor(settings: StateSettings, { now = Date.now, onTrouble = () => {} }: SqliteOptions = {}) {
     this.#settings = settings;
@@ -271,8 +275,8 @@ export class SqliteStore implements StateStore {
     if (this.#database === undefined) return none;
     return this.#guarded("stats", none, () => {
       const stats = { ...none };
-      const rows = this.#prepare("SELECT kind, count(*) AS n, sum(bytes) AS bytes FROM entries GROUP BY kind").all();
-      for (const { kind, n, bytes } of rows) {
+      const sql = "SELECT kind, count(*) AS n, sum(bytes) AS bytes FROM entries WHERE used >= ? GROUP BY kind";
+      for (const { kind, n, bytes } of this.#prepare(sql).all(this.#oldest)) {
         if (kind === RESPONSE) stats.responses = Number(n);
         else if (kind === CONVERSATION) stats.conversations = Number(n);
         else stats.pins = Number(n);
@@ -309,10 +313,12 @@ export class SqliteStore implements StateStore {
   #write({ kind, scope, id, createdAt, head, body, input }: Entry): number | undefined {
     const text = JSON.stringify(head);
     const bytes = sizeOf(text, body, input);
-    this.#run("DELETE FROM entries WHERE kind = ? AND scope = ? AND id = ?", kind, scope, id);
-    if (bytes > this.#largest) return undefined;
+    if (bytes > this.#largest) {
+      this.#run(DELETE_ENTRY, kind, scope, id);
+      return undefined;
+    }
     this.#makeRoom(bytes);
-    const sql = "INSERT INTO entries (kind, scope, id, created, used, bytes, head, body, input, frames) " +
+    const sql = "INSERT OR REPLACE INTO entries (kind, scope, id, created, used, bytes, head, body, input, frames) " +
       "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, '')";
     return Number(this.#run(sql, kind, scope, id, createdAt, this.#now(), bytes, text, body, input).lastInsertRowid);
   }
@@ -323,17 +329,20 @@ export class SqliteStore implements StateStore {
 
   /** For `bytes` more: what has outlived its time goes, then what was used least recently. */
   #makeRoom(bytes: number): void {
-    this.#run(
-      "DELETE FROM entries WHERE key IN (SELECT key FROM entries WHERE used < ? ORDER BY used LIMIT ?)",
-      this.#oldest,
-      BATCH,
-    );
+    if (++this.#unswept >= SWEEP_EVERY) this.#sweep();
     this.#total += bytes;
     if (this.#total <= this.#settings.maxBytes && ++this.#uncounted < COUNT_EVERY) return;
     this.#uncounted = 0;
     const sum = this.#one<{ sum: number | null }>("SELECT sum(bytes) AS sum FROM entries")?.sum ?? 0;
     this.#total = sum + bytes;
     this.#evict();
+  }
+
+  /** Nobody is shown it any more; this frees its room. */
+  #sweep(): void {
+    this.#unswept = 0;
+    const sql = "DELETE FROM entries WHERE key IN (SELECT key FROM entries WHERE used < ? ORDER BY used LIMIT ?)";
+    this.#run(sql, this.#oldest, BATCH);
   }
 
   #evict(): void {
@@ -348,7 +357,7 @@ export class SqliteStore implements StateStore {
   #delete(kind: Kind, scope: string, id: string): boolean {
     return this.#guarded("delete", false, () => {
       if (this.#find(kind, scope, id) === undefined) return false;
-      this.#run("DELETE FROM entries WHERE kind = ? AND scope = ? AND id = ?", kind, scope, id);
+      this.#run(DELETE_ENTRY, kind, scope, id);
       return true;
     });
   }
@@ -358,9 +367,9 @@ export class SqliteStore implements StateStore {
     const database = this.#open();
     if (database === undefined) return otherwise;
     try {
-      database.exec(what === "get" || what === "stats" ? "BEGIN" : "BEGIN IMMEDIATE");
+      this.#run(what === "get" || what === "stats" ? "BEGIN" : "BEGIN IMMEDIATE");
       const value = act();
-      database.exec("COMMIT");
+      this.#run("COMMIT");
       return value;
     } catch (error) {
       this.#onTrouble(what, error);

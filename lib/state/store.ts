@@ -20,16 +20,6 @@ export interface StoredResponse {
   input: readonly JsonObject[];
 }
 
-/** Synchronous, as `node:sqlite` is; a shared store takes its place behind the same few calls. */
-export interface ResponseStore {
-  /** Undefined where there is none, where it is another caller's, or where its time is over. */
-  get(scope: string, id: string): StoredResponse | undefined;
-  /** Replaces what has the same id and scope. */
-  put(stored: StoredResponse): void;
-  /** Whether there was one. */
-  delete(scope: string, id: string): boolean;
-}
-
 /** Which upstream keeps a response or a conversation, where that isn't us. */
 export interface Pin {
   id: string;
@@ -57,12 +47,16 @@ export interface StateStats {
 }
 
 /**
- * Never throws: a store that is broken, locked or full keeps nothing, finds nothing, and tells whoever made it. Bounded
+ * Synchronous, as `node:sqlite` is; a shared store takes its place behind the same few calls. Never throws: a store that is broken, locked or full keeps nothing, finds nothing, and tells whoever made it. Bounded
  * in time and bytes; least recently used goes first.
  */
-export interface StateStore extends ResponseStore {
-  /** Whether it is kept now. */
+export interface StateStore {
+  /** Undefined where there is none, where it is another caller's, or where its time is over. */
+  get(scope: string, id: string): StoredResponse | undefined;
+  /** Replaces what has the same id and scope. Whether it is kept now. */
   put(stored: StoredResponse): boolean;
+  /** Whether there was one. */
+  delete(scope: string, id: string): boolean;
   /** The stream of a response as it was told, whole frames; kept and gone with the response. */
   putFrames(scope: string, id: string, frames: readonly string[]): boolean;
   frames(scope: string, id: string): readonly string[] | undefined;

@@ -25,7 +25,7 @@ export function effortOfBudget(budgetTokens: number, own: EffortBudgets = {}): E
 }
 
 /** The smallest budget that the messages format takes. */
-export const MIN_BUDGET_TOKENS = 1024;
+const MIN_BUDGET_TOKENS = 1024;
 
 /**
  * A budget that fits into `maxTokens` (both count reasoning inside it): at most 80 % of it, at least 1,024; undefined

@@ -9,7 +9,7 @@ import { isObject } from "../base/fields.ts";
 import type { Losses } from "../format.ts";
 import type { Issuer, Message, Opaque, Part } from "../neutral.ts";
 
-export const ENVELOPE_PREFIX = "gw1.";
+const ENVELOPE_PREFIX = "gw1.";
 
 /** Characters; what is longer is not looked into. */
 export const MAX_ENVELOPE = 32 * 1024 * 1024;
@@ -24,11 +24,18 @@ export function isEnvelope(value: string): boolean {
   return BEGINNING.test(value) || (value.includes(".") && value.length <= MAX_ENVELOPE && SHAPE.test(value));
 }
 
+/** What is looked for in bytes, as bytes: that is three times as fast as by strings. */
+export type Marks = readonly Uint8Array[];
+
+export function marksOf(...texts: string[]): Marks {
+  return texts.map((text) => Buffer.from(text));
+}
+
 /** How an envelope is found in bytes: by its beginning, or by what follows a damaged one. */
-const MARKS: readonly string[] = ['"gw', ".W3siaSI6", ".3.W10."];
+const MARKS = marksOf('"gw', ".W3siaSI6", ".3.W10.");
 
 /** Whether it is worth to look for envelopes in these bytes of JSON; `marks`: what else would make it so. */
-export function mayHoldEnvelope(bytes: Uint8Array, marks: readonly string[]): boolean {
+export function mayHoldEnvelope(bytes: Uint8Array, marks: Marks): boolean {
   const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   return MARKS.some((mark) => buffer.includes(mark)) || marks.some((mark) => buffer.includes(mark));
 }

@@ -39,7 +39,7 @@ function newState(): State {
 }
 
 /** `keepalive` and `native` events leave nothing behind; a candidate without a finish stops for an unknown reason. */
-export function openCollector(): Collector {
+function openCollector(): Collector {
   const state = newState();
   return {
     push(event) {

@@ -19,7 +19,7 @@ export interface ClientSocket {
 
 type Init = new (url: string, init: { headers: Record<string, string> }) => WebSocket;
 
-export function socketUrl(url: string): string {
+function socketUrl(url: string): string {
   return `${url.replace("http", "ws")}/v1/responses`;
 }
 

@@ -5,7 +5,7 @@ import { firstRefusal, type Judge, Mint, type Refusal, refused, saidOf } from ".
 import { json, type Reply, sse } from "./upstream.ts";
 import { chatBody, chatFrames } from "./wire_chat.ts";
 
-export const DIALECTS = ["plain", "deepseek", "gemini", "openrouter"] as const;
+const DIALECTS = ["plain", "deepseek", "gemini", "openrouter"] as const;
 export type Dialect = (typeof DIALECTS)[number];
 
 /** How a dialect's thinking looks, and what it refuses. */

@@ -34,7 +34,7 @@ export interface World {
   stop(): Promise<void>;
 }
 
-export async function startWorld(): Promise<World> {
+async function startWorld(): Promise<World> {
   let script = new Script([]);
   const current = () => script;
   const anthropic = new Mint("Eq");

@@ -6,7 +6,7 @@ import { test } from "bun:test";
 
 /**
  * The house, bottom first: a file imports only from its own room or from one that stands above it in this list.
- * This list is the architecture; docs/ARCHITECTURE.md explains it.
+ * This list is the architecture; docs/ARCHITECTURE.md explains it, room by room.
  */
 const ROOMS = [
   "base/",
@@ -28,9 +28,9 @@ const ROOMS = [
   "metrics.ts",
   "upstream.ts",
   "stream.ts",
+  "tapped.ts",
   "loss_report.ts",
   "accepts.ts",
-  "tapped.ts",
   "plan.ts",
   "reply.ts",
   "relay.ts",
@@ -72,6 +72,12 @@ function code(text: string): string {
 }
 
 const files = sources(lib).map((file) => ({ path: relative(lib, file), text: code(readFileSync(file, "utf8")) }));
+
+test("docs/ARCHITECTURE.md tells of every room, in this order", () => {
+  const text = readFileSync(join(lib, "../docs/ARCHITECTURE.md"), "utf8");
+  const names = [...text.matchAll(/^\| (`[^|]*) \|/gm)].map((row) => [...(row[1] ?? "").matchAll(/`([^`]+)`/g)]);
+  assert.deepEqual(names.flat().map((name) => name[1]), ROOMS);
+});
 
 test("every file of lib has its room", () => {
   assert.deepEqual(files.filter(({ path }) => roomOf(path) === -1).map(({ path }) => path), []);

@@ -20,7 +20,7 @@ models:
 `;
 
 function target(name: string, text = CONFIG): string {
-  const routed = route(load(text), name, []);
+  const routed = route(load(text), name, () => []);
   return routed.ok ? `${routed.value.provider.name}/${routed.value.model}` : routed.failure.message;
 }
 
@@ -40,7 +40,7 @@ describe("route", () => {
   });
 
   test("a model nobody serves is a 404 that suggests the nearest names", () => {
-    const routed = route(load(CONFIG), "fsat", []);
+    const routed = route(load(CONFIG), "fsat", () => []);
     assert.ok(!routed.ok);
     assert.equal(routed.failure.kind, "not_found");
     assert.match(routed.failure.message, /"fsat".*did you mean "fast"\?/);

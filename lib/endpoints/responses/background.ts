@@ -8,7 +8,7 @@ import { replayFrames } from "../../formats/responses/replay.ts";
 import { FORMATS } from "../../formats/mod.ts";
 import { type Exchange, type Handled, idHeaders, refuse } from "../../exchange.ts";
 import { type Call, decodeBody, planCall } from "../../plan.ts";
-import { relay } from "../../relay.ts";
+import { isEventStream, relay } from "../../relay.ts";
 import { lossHeader } from "../../loss_report.ts";
 import type { Outcome } from "../../reply.ts";
 import type { Route } from "../../router.ts";
@@ -114,8 +114,7 @@ const LEFT: Failure = { kind: "internal", source: "gateway", message: "The respo
 const MAX_EVENT_BYTES = 256 * 1024 * 1024;
 
 async function readInto(job: Job, response: Response): Promise<void> {
-  const isStream = response.headers.get("content-type")?.startsWith("text/event-stream") === true;
-  if (!isStream || response.body === null) {
+  if (!isEventStream(response) || response.body === null) {
     await response.body?.cancel();
     return;
   }

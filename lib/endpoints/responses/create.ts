@@ -1,13 +1,13 @@
 /** `POST /responses`: what came before is put in, the answer is kept, on whatever upstream. */
 import { fail, invalid, type Result, success } from "../../base/failure.ts";
-import { type Exchange, type Handled, refuse } from "../../exchange.ts";
+import { answer, type Exchange, type Handled, refuse } from "../../exchange.ts";
 import { explain } from "../../explain.ts";
 import type { Format } from "../../format.ts";
 import { FORMATS } from "../../formats/mod.ts";
 import { type Call, upstreamFormat } from "../../plan.ts";
 import { relay } from "../../relay.ts";
 import type { Route } from "../../router.ts";
-import { explained, handled, readAsked, refusedCall, wantsExplanation } from "../inference.ts";
+import { handled, readAsked, refusedCall, wantsExplanation } from "../inference.ts";
 import { startInBackground } from "./background.ts";
 import { gathered, type History, type Place } from "./history.ts";
 import { OwnTurn, PassedTurn, type TurnContext } from "./turn.ts";
@@ -31,7 +31,7 @@ export async function answerResponses(exchange: Exchange): Promise<Handled> {
   const prepared = await prepare(exchange, call, route, wishes);
   if (!prepared.ok) return refusedCall(exchange, call, route, prepared.failure);
   const { call: ready, own, context } = prepared.value;
-  if (wantsExplanation(exchange)) return explained(exchange, explain(ready, route));
+  if (wantsExplanation(exchange)) return answer(exchange, explain(ready, route));
   if (own !== undefined && wishes.background && !context.isTrial) {
     return await startInBackground(exchange, { call: ready, own, context }, route);
   }

@@ -1,5 +1,5 @@
 /** What came before a turn: earlier responses, a conversation, items referred to, put into the request where needed. */
-import { fail, invalid, type Result, success } from "../../base/failure.ts";
+import { fail, invalid, type Result, success, tooLarge } from "../../base/failure.ts";
 import type { JsonObject } from "../../base/fields.ts";
 import type { Exchange } from "../../exchange.ts";
 import type { Loss } from "../../neutral.ts";
@@ -7,7 +7,7 @@ import { FORMATS } from "../../formats/mod.ts";
 import { type Call, upstreamFormat } from "../../plan.ts";
 import type { Route } from "../../router.ts";
 import type { StoredResponse } from "../../state/store.ts";
-import { keptElsewhere, noConversation, noItem, noPrevious, tooLong } from "./failures.ts";
+import { keptElsewhere, noConversation, noItem, noPrevious } from "./failures.ts";
 import { fetchHistory } from "./remote.ts";
 import { isOver, outputOf } from "./turn.ts";
 import { inputOf, isReference, mayRefer, type Wishes, wishesOf, withMembers } from "./wishes.ts";
@@ -142,7 +142,9 @@ export async function gathered(place: Place, wishes: Wishes): Promise<Result<Gat
   const own = found.value;
   const whole = history.value.isLocal || own.isResolved ? expanded(place, history.value, own) : call;
   const limit = MOST_OF_HISTORY * call.config.maxBodyBytes;
-  return whole.bytes.length > limit ? fail(tooLong(limit)) : success({ call: whole, history: history.value, own });
+  return whole.bytes.length > limit
+    ? fail(tooLarge(limit, "max_body_mb", "With its earlier turns the request"))
+    : success({ call: whole, history: history.value, own });
 }
 
 /** The call with all in its input that it refers to and that is known here: for what is asked beside an answer. */

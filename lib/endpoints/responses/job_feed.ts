@@ -2,6 +2,7 @@
 import type { Failure } from "../../base/failure.ts";
 import { FORMATS } from "../../formats/mod.ts";
 import type { Timeouts } from "../../config.ts";
+import { EVENT_STREAM, unbuffered } from "../../reply.ts";
 import type { Job } from "../../state/jobs.ts";
 import { bodyOf, type Feed } from "../../stream.ts";
 
@@ -14,15 +15,10 @@ export function streamOf(job: Job, after: number, timeouts: Timeouts, headers: R
   return eventStream(bodyOf(new JobFeed(job, after), pace, () => {}), headers);
 }
 
-export function eventStream(body: BodyInit, headers: Record<string, string>): Response {
-  return new Response(body, {
-    headers: {
-      ...headers,
-      "content-type": "text/event-stream; charset=utf-8",
-      "cache-control": "no-cache",
-      "x-accel-buffering": "no",
-    },
-  });
+export function eventStream(body: BodyInit, given: Record<string, string>): Response {
+  const headers = new Headers({ ...given, "content-type": EVENT_STREAM });
+  unbuffered(headers);
+  return new Response(body, { headers });
 }
 
 /** Each frame once its reader has room for it. */

@@ -2,7 +2,7 @@
 import { readBodyWithin } from "../../base/body.ts";
 import { fail, type Failure, type Result, success } from "../../base/failure.ts";
 import { isObject, type JsonObject } from "../../base/fields.ts";
-import { parseJson } from "../../base/json.ts";
+import { jsonObject } from "../../base/json.ts";
 import type { Provider } from "../../config.ts";
 import { abortWith, type Exchange, type Handled, refuse, scopeOf } from "../../exchange.ts";
 import { FORMATS } from "../../formats/mod.ts";
@@ -126,7 +126,9 @@ class Remote {
     });
     if (!sent.ok) return undefined;
     const bytes = await readBodyWithin(sent.value, MAX_BYTES, firstByteMs).catch(() => undefined);
-    return bytes === undefined || typeof bytes === "symbol" || !sent.value.ok ? undefined : parse(bytes);
+    return bytes === undefined || typeof bytes === "symbol" || !sent.value.ok
+      ? undefined
+      : jsonObject(new TextDecoder().decode(bytes));
   }
 
   async list(path: string): Promise<JsonObject[] | undefined> {
@@ -139,15 +141,6 @@ class Remote {
       if (listed["has_more"] !== true || typeof listed["last_id"] !== "string") return items;
       after = `&after=${encodeURIComponent(listed["last_id"])}`;
     }
-    return undefined;
-  }
-}
-
-function parse(bytes: Uint8Array): JsonObject | undefined {
-  try {
-    const value = parseJson(new TextDecoder().decode(bytes));
-    return isObject(value) ? value : undefined;
-  } catch {
     return undefined;
   }
 }

@@ -1,7 +1,6 @@
 /** Responses that are kept: looked up, replayed, cancelled, deleted, here or at the upstream that keeps them. */
 import { invalid } from "../../base/failure.ts";
-import type { JsonObject } from "../../base/fields.ts";
-import { type Exchange, type Handled, idHeaders, json, refuse, scopeOf } from "../../exchange.ts";
+import { answer, type Exchange, type Handled, idHeaders, refuse, scopeOf } from "../../exchange.ts";
 import { replayFrames } from "../../formats/responses/replay.ts";
 import { FORMATS } from "../../formats/mod.ts";
 import type { Job } from "../../state/jobs.ts";
@@ -52,7 +51,7 @@ function find({ services, request }: Exchange, id: string): Found | undefined {
 export function retrieve(exchange: Exchange): Promise<Handled> {
   return at(exchange, "GET", "", (stored, job) => {
     const query = exchange.url.searchParams;
-    if (query.get("stream") !== "true") return told(exchange, stored.response);
+    if (query.get("stream") !== "true") return answer(exchange, stored.response);
     const after = Number(query.get("starting_after") || -1);
     if (!Number.isInteger(after)) {
       return refuse(exchange, invalid("Expected starting_after to be a whole number", "starting_after"), FORMAT);
@@ -85,7 +84,7 @@ export async function remove(exchange: Exchange): Promise<Handled> {
   const handled = await at(exchange, "DELETE", "", (_stored, job) => {
     if (job !== undefined) endJob(job);
     services.state.delete(scope, id);
-    return told(exchange, { id, object: "response", deleted: true });
+    return answer(exchange, { id, object: "response", deleted: true });
   });
   if (handled.response.ok) services.state.unpin(scope, id);
   return handled;
@@ -97,10 +96,10 @@ export function cancel(exchange: Exchange): Promise<Handled> {
     if (stored.response["background"] !== true) {
       return refuse(exchange, invalid("Only a response made with background: true can be cancelled"), FORMAT);
     }
-    if (job === undefined || isOver(job.response)) return told(exchange, stored.response);
+    if (job === undefined || isOver(job.response)) return answer(exchange, stored.response);
     endJob(job);
     exchange.services.state.put({ ...stored, response: job.response });
-    return told(exchange, job.response);
+    return answer(exchange, job.response);
   });
 }
 
@@ -114,10 +113,6 @@ export function inputItems(exchange: Exchange): Promise<Handled> {
   return at(exchange, "GET", "/input_items", ({ id, input }) => {
     const items = input.map((item, index) => shownItem(withId(item, `${id}:${index}`)));
     const page = pageOf(items, exchange.url.searchParams);
-    return page.ok ? json(exchange, page) : refuse(exchange, page.failure, FORMAT);
+    return page.ok ? answer(exchange, page.value) : refuse(exchange, page.failure, FORMAT);
   });
-}
-
-function told({ requestId }: Exchange, body: JsonObject): Handled {
-  return { response: Response.json(body, { headers: idHeaders(requestId) }) };
 }

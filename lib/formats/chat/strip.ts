@@ -4,19 +4,19 @@
  */
 import { isObject, type JsonObject } from "../../base/fields.ts";
 import type { Losses, Target } from "../../format.ts";
-import { isEnvelope } from "../../translation/envelope.ts";
+import { isEnvelope, marksOf } from "../../translation/envelope.ts";
 import { PHASE_ISSUER } from "../../translation/phases.ts";
 import { GOOGLE, signatureOf, signedOrExcused, wantsSignedCalls } from "./call_signature.ts";
 import { entryIssuer } from "./reasoning.ts";
 import { listOf, textOf } from "./wire.ts";
 
 /** What stands in a body that may hold any of it. */
-export const FOREIGN_MARKS: readonly string[] = [
+export const FOREIGN_MARKS = marksOf(
   '"reasoning_details"',
   '"reasoning_content"',
   '"reasoning"',
   '"thought_signature"',
-];
+);
 
 /** The same object where nothing is to be left out. */
 export function stripEnvelopes(body: JsonObject, target: Target, losses: Losses): JsonObject {

@@ -6,12 +6,12 @@ import { isObject, type JsonObject } from "../../base/fields.ts";
 import type { Losses, Target } from "../../format.ts";
 import type { Opaque } from "../../neutral.ts";
 import { openSummary, summaryText } from "../../translation/compaction.ts";
-import { isEnvelope, lossOf, openedOrBroken } from "../../translation/envelope.ts";
+import { isEnvelope, lossOf, marksOf, openedOrBroken } from "../../translation/envelope.ts";
 import { NATIVE_ISSUER } from "./wire.ts";
 import { lacksSignedThinking, withoutThinking } from "./thinking.ts";
 
 /** Thinking that nobody signed: clients got it from a translated answer, or made it up. */
-export const FOREIGN_MARKS: readonly string[] = ['"signature":""', '"signature": ""'];
+export const FOREIGN_MARKS = marksOf('"signature":""', '"signature": ""');
 
 /** The members that hold nothing of ours are the same objects, and so is a body of nothing else. */
 export function stripEnvelopes(body: JsonObject, target: Target, losses: Losses): JsonObject {

@@ -5,6 +5,7 @@
  * `resources/responses`.
  */
 import { isObject, type JsonObject } from "../../base/fields.ts";
+import { jsonObject } from "../../base/json.ts";
 import type { Extra, NeutralRequest, Part, Tool, ToolCallPart, ToolResultPart } from "../../neutral.ts";
 import { defined, FORMAT } from "./wire.ts";
 
@@ -140,19 +141,10 @@ export function clientToolsOf(request: NeutralRequest): ReadonlySet<string> {
 /** The item of a call; undefined where its arguments are none that the client could run. */
 export function clientCallItem(part: ToolCallPart, text: string, newId: (prefix: string) => string) {
   const definition = DEFINITIONS[part.name];
-  const args = objectIn(text);
+  const args = jsonObject(text);
   if (definition === undefined || args === undefined) return undefined;
   const { type, prefix, members } = definition.item;
   return { id: newId(prefix), type, call_id: part.id, status: "completed", ...members(args) };
-}
-
-function objectIn(text: string): JsonObject | undefined {
-  try {
-    const value: unknown = JSON.parse(text);
-    return isObject(value) ? value : undefined;
-  } catch {
-    return undefined;
-  }
 }
 
 /** A call or an output in a client's history; undefined for items of other kinds. */

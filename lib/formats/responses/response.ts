@@ -81,7 +81,7 @@ export interface Seen {
   compaction: boolean;
 }
 
-export function seenIn(parts: readonly Part[]): Seen {
+function seenIn(parts: readonly Part[]): Seen {
   const has = (kind: Part["kind"]) => parts.some((part) => part.kind === kind);
   return { call: has("tool_call"), refusal: has("refusal"), compaction: has("compaction") };
 }

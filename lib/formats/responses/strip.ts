@@ -6,11 +6,11 @@ import { isObject, type JsonObject } from "../../base/fields.ts";
 import type { Losses, Target } from "../../format.ts";
 import type { Opaque } from "../../neutral.ts";
 import { openSummary, summaryText } from "../../translation/compaction.ts";
-import { isEnvelope, lossOf, openedOrBroken } from "../../translation/envelope.ts";
+import { isEnvelope, lossOf, marksOf, openedOrBroken } from "../../translation/envelope.ts";
 import { isOwnItemId, OWN_ITEM_MARK } from "../../translation/ids.ts";
 
 /** What says, beside an envelope, that a body may hold items of ours. */
-export const FOREIGN_MARKS: readonly string[] = [OWN_ITEM_MARK];
+export const FOREIGN_MARKS = marksOf(OWN_ITEM_MARK);
 
 /** The body with `input` mended, the same object where nothing is ours; losses name each item that was left out. */
 export function stripEnvelopes(body: JsonObject, target: Target, losses: Losses): JsonObject {

@@ -1,7 +1,7 @@
 /** Lets a teller speak in an answer whose bytes pass: the events that carry the response object are read, no others. */
 import { Buffer } from "node:buffer";
-import { isObject, type JsonObject } from "../../base/fields.ts";
-import { parseJson } from "../../base/json.ts";
+import { isObject } from "../../base/fields.ts";
+import { jsonObject } from "../../base/json.ts";
 import { joinBytes, namedFrame, SseReader } from "../../base/sse.ts";
 import type { Tap, Teller } from "../../format.ts";
 
@@ -10,6 +10,7 @@ export function openTap(teller: Teller): Tap {
 }
 
 const NOTHING = new Uint8Array(0);
+const decoder = new TextDecoder();
 
 /** An event that is larger passes as it is. */
 const MAX_EVENT_BYTES = 32 * 1024 * 1024;
@@ -28,7 +29,7 @@ class ResponseTap implements Tap {
   }
 
   push(bytes: Uint8Array): Uint8Array {
-    if (this.#teller.isDone && this.#heldBytes === 0) return bytes;
+    if (this.#heldBytes === 0 && (this.#teller.isDone || (isWhole(bytes) && !mayCarryResponse(bytes)))) return bytes;
     this.#held.push(bytes);
     this.#heldBytes += bytes.length;
     const end = endOfEvents(bytes);
@@ -56,7 +57,7 @@ class ResponseTap implements Tap {
   }
 
   whole(bytes: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
-    const response = parse(new TextDecoder().decode(bytes));
+    const response = jsonObject(new TextDecoder().decode(bytes));
     if (response === undefined) return bytes;
     const told = this.#teller.tell(response);
     return told === response ? bytes : new TextEncoder().encode(JSON.stringify(told));
@@ -75,10 +76,11 @@ class ResponseTap implements Tap {
   }
 
   #event(bytes: Uint8Array): Uint8Array {
-    if (this.#teller.isDone || !LIFECYCLE.test(new TextDecoder().decode(bytes.subarray(0, TYPE_WITHIN)))) return bytes;
+    if (this.#teller.isDone || !mayCarryResponse(bytes)) return bytes;
+    if (!LIFECYCLE.test(decoder.decode(bytes.subarray(0, TYPE_WITHIN)))) return bytes;
     const reader = new SseReader(MAX_EVENT_BYTES * 2);
     const [event] = [...reader.feed(bytes), ...reader.end()];
-    const value = event === undefined ? undefined : parse(event.data);
+    const value = event === undefined ? undefined : jsonObject(event.data);
     if (event === undefined || value === undefined || !isObject(value["response"])) return bytes;
     const told = this.#teller.tell(value["response"]);
     if (told === value["response"]) return bytes;
@@ -87,13 +89,18 @@ class ResponseTap implements Tap {
   }
 }
 
-function parse(text: string): JsonObject | undefined {
-  try {
-    const value = parseJson(text);
-    return isObject(value) ? value : undefined;
-  } catch {
-    return undefined;
-  }
+/** The member's name, as it stands in no text: there its quotes are escaped. */
+const RESPONSE = Buffer.from('"response"');
+
+function mayCarryResponse(bytes: Uint8Array): boolean {
+  return bufferOf(bytes).includes(RESPONSE);
+}
+
+const LF = 0x0a;
+
+/** Whether the bytes end where an event does, as most reads do. */
+function isWhole(bytes: Uint8Array): boolean {
+  return bytes.at(-1) === LF && bytes.at(-2) === LF;
 }
 
 const ENDS: readonly (readonly [string, number])[] = [["\n\n", 2], ["\r\n\r\n", 4]];

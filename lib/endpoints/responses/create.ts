@@ -9,6 +9,7 @@ import { relay } from "../../relay.ts";
 import type { Route } from "../../router.ts";
 import { explained, handled, readAsked, refusedCall, wantsExplanation } from "../inference.ts";
 import { startInBackground } from "./background.ts";
+import { noReferred } from "./failures.ts";
 import { expanded, type History, historyOf, ownItems, type Place } from "./history.ts";
 import { OwnTurn, PassedTurn, type TurnContext } from "./turn.ts";
 import { type Wishes, wishesOf, withMembers } from "./wishes.ts";
@@ -48,6 +49,9 @@ async function prepare(exchange: Exchange, call: Call, route: Route, wishes: Wis
   const history = await historyOf(place, wishes);
   if (!history.ok) return history;
   const own = ownItems(place);
+  // Thinking that isn't here is only left out, and named.
+  const missing = own.missing.find(({ id }) => !id.startsWith("rs_"));
+  if (!isNative && missing !== undefined) return fail(noReferred(missing.id, missing.path));
   const bodied = history.value.isLocal || own.isResolved ? expanded(place, history.value, own) : call;
   const limit = MOST_OF_HISTORY * call.config.maxBodyBytes;
   if (bodied.bytes.length > limit) return fail(tooLong(limit));

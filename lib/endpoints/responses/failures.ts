@@ -27,6 +27,11 @@ export function noItem(id: string): Failure {
   return notFound(`Item with id '${shown(id)}' not found`, "item_not_found");
 }
 
+/** An item that a request refers to at `path`. */
+export function noReferred(id: string, path: string): Failure {
+  return notFound(`Item with id '${shown(id)}' not found; send the item itself instead`, "item_not_found", path);
+}
+
 /** Its provider is no longer in the config, or no longer speaks this format. */
 export function providerGone(id: string, provider: string): Failure {
   const message = `'${shown(id)}' is kept by the provider "${provider}", which this gateway's config has no more`;

@@ -104,21 +104,31 @@ export interface OwnItems {
   items: () => readonly JsonObject[];
   /** Some were only referred to, and are looked up. */
   isResolved: boolean;
+  /** What is referred to and isn't here. */
+  missing: readonly Reference[];
+}
+
+interface Reference {
+  id: string;
+  /** `input[3]` */
+  path: string;
 }
 
 export function ownItems({ exchange, call }: Place): OwnItems {
   let read: readonly JsonObject[] | undefined;
-  if (!mayRefer(call)) return { items: () => read ??= inputOf(call), isResolved: false };
+  if (!mayRefer(call)) return { items: () => read ??= inputOf(call), isResolved: false, missing: [] };
   const items = inputOf(call);
+  const missing: Reference[] = [];
   let isResolved = false;
-  const resolved = items.map((item) => {
-    const found = item["type"] === "item_reference" && typeof item["id"] === "string"
-      ? exchange.services.state.item(call.scope, item["id"])
-      : undefined;
+  const resolved = items.map((item, index) => {
+    const { type, id } = item;
+    if (type !== "item_reference" || typeof id !== "string") return item;
+    const found = exchange.services.state.item(call.scope, id);
+    if (found === undefined) missing.push({ id, path: `input[${index}]` });
     isResolved ||= found !== undefined;
     return found ?? item;
   });
-  return { items: () => resolved, isResolved };
+  return { items: () => resolved, isResolved, missing };
 }
 
 /** The call with its earlier turns in its body, and nothing left that its upstream would have to know of them. */

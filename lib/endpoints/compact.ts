@@ -18,6 +18,7 @@ import { sealSummary } from "../translation/compaction.ts";
 import { sealEnvelope } from "../translation/envelope.ts";
 import { answerId, ownItemId } from "../translation/ids.ts";
 import { ask } from "./inference.ts";
+import { withHistory } from "./responses/history.ts";
 
 /** The same format at its own address. */
 const COMPACT: Format = { ...FORMATS.responses, path: `${FORMATS.responses.path}/compact` };
@@ -26,10 +27,12 @@ export function compactResponse(exchange: Exchange): Promise<Handled> {
   return ask(exchange, FORMATS.responses, { prepare: prepared, ask: compacted, explain });
 }
 
-function prepared(call: Call, route: Route, exchange: Exchange): Result<Call> {
+async function prepared(call: Call, route: Route, exchange: Exchange): Promise<Result<Call>> {
+  const whole = await withHistory(call, route, exchange);
+  if (!whole.ok) return whole;
   return route.provider.formats.includes(COMPACT.name)
-    ? success({ ...call, client: COMPACT, stream: false })
-    : summaryCall(call, exchange, call.abort);
+    ? success({ ...whole.value, client: COMPACT, stream: false })
+    : summaryCall(whole.value, exchange, call.abort);
 }
 
 async function compacted(call: Call, route: Route, exchange: Exchange): Promise<Relayed> {

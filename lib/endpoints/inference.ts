@@ -14,7 +14,7 @@ import { type Route, route } from "../router.ts";
 /** How a call is carried out once its route is known. */
 export interface Asking {
   /** The call as it is really made on this route: what is explained, and carried out. */
-  prepare?(call: Call, route: Route, exchange: Exchange): Result<Call>;
+  prepare?(call: Call, route: Route, exchange: Exchange): Promise<Result<Call>>;
   ask(call: Call, route: Route, exchange: Exchange): Promise<Relayed>;
   explain(call: Call, route: Route): JsonObject;
 }
@@ -27,7 +27,7 @@ export function answerIn(client: Format): Handler {
   return (exchange) => ask(exchange, client, ANSWER);
 }
 
-/** `POST /messages/count_tokens`, `POST /responses/input_tokens` */
+/** `POST /messages/count_tokens` */
 export function countIn(client: Format): Handler {
   return (exchange) => ask(exchange, client, COUNT);
 }
@@ -36,7 +36,7 @@ export async function ask(exchange: Exchange, client: Format, asking: Asking): P
   const asked = await readAsked(exchange, client);
   if (!asked.ok) return refuse(exchange, asked.failure, client);
   const { route } = asked.value;
-  const prepared = asking.prepare?.(asked.value.call, route, exchange) ?? success(asked.value.call);
+  const prepared = await asking.prepare?.(asked.value.call, route, exchange) ?? success(asked.value.call);
   if (!prepared.ok) return refusedCall(exchange, asked.value.call, route, prepared.failure);
   const call = prepared.value;
   if (wantsExplanation(exchange)) return explained(exchange, asking.explain(call, route));

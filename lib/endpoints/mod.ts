@@ -14,6 +14,7 @@ import {
   updateConversation,
 } from "./conversations.ts";
 import { answerIn, countIn } from "./inference.ts";
+import { countResponseInput } from "./responses/count.ts";
 import { answerResponses } from "./responses/create.ts";
 import { cancel, inputItems, remove, retrieve } from "./responses/stored.ts";
 import { tellHealth, tellMetrics, tellModel, tellModels, welcome } from "./status.ts";
@@ -31,7 +32,7 @@ export const ENDPOINTS: readonly Endpoint[] = [
   { method: "POST",   pattern: "/messages/count_tokens",         handle: countIn(FORMATS.messages) },
   { method: "POST",   pattern: "/responses",                     handle: answerResponses },
   { method: "GET",    pattern: "/responses",                     handle: openWebSocket },
-  { method: "POST",   pattern: "/responses/input_tokens",        handle: countIn(FORMATS.responses) },
+  { method: "POST",   pattern: "/responses/input_tokens",        handle: countResponseInput },
   { method: "POST",   pattern: "/responses/compact",             handle: compactResponse },
   { method: "GET",    pattern: "/responses/:id",                 handle: retrieve },
   { method: "DELETE", pattern: "/responses/:id",                 handle: remove },

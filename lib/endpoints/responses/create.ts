@@ -9,8 +9,7 @@ import { relay } from "../../relay.ts";
 import type { Route } from "../../router.ts";
 import { explained, handled, readAsked, refusedCall, wantsExplanation } from "../inference.ts";
 import { startInBackground } from "./background.ts";
-import { noReferred } from "./failures.ts";
-import { expanded, type History, historyOf, ownItems, type Place } from "./history.ts";
+import { type History, wholeCall } from "./history.ts";
 import { OwnTurn, PassedTurn, type TurnContext } from "./turn.ts";
 import { type Wishes, wishesOf, withMembers } from "./wishes.ts";
 
@@ -45,38 +44,18 @@ async function prepare(exchange: Exchange, call: Call, route: Route, wishes: Wis
   if (wishes.background && !wishes.store && !isNative) {
     return fail(invalid("A background response must be stored: leave store out, or set it to true", "store"));
   }
-  const place: Place = { exchange, call, provider: route.provider.name, isNative };
-  const history = await historyOf(place, wishes);
-  if (!history.ok) return history;
-  const own = ownItems(place);
-  // Thinking that isn't here is only left out, and named.
-  const missing = own.missing.find(({ id }) => !id.startsWith("rs_"));
-  if (!isNative && missing !== undefined) return fail(noReferred(missing.id, missing.path));
-  const bodied = history.value.isLocal || own.isResolved ? expanded(place, history.value, own) : call;
-  const limit = MOST_OF_HISTORY * call.config.maxBodyBytes;
-  if (bodied.bytes.length > limit) return fail(tooLong(limit));
+  const whole = await wholeCall({ exchange, call, provider: route.provider.name, isNative }, wishes);
+  if (!whole.ok) return whole;
+  const { call: bodied, history, own } = whole.value;
   const context: TurnContext = {
     state: exchange.services.state,
     scope: call.scope,
     wishes,
     input: own.items,
-    inConversation: history.value.inConversation,
+    inConversation: history.inConversation,
     isTrial: exchange.upstream !== undefined,
   };
-  return success(isNative ? passed(bodied, route, context, history.value) : translated(bodied, context, upstream));
-}
-
-/** A conversation may grow larger than one request, but not without end. */
-const MOST_OF_HISTORY = 2;
-
-function tooLong(limit: number) {
-  return {
-    kind: "too_large" as const,
-    source: "client" as const,
-    message:
-      `With its earlier turns the request is larger than ${limit} bytes; the gateway's max_body_mb sets this limit`,
-    retry: false,
-  };
+  return success(isNative ? passed(bodied, route, context, history) : translated(bodied, context, upstream));
 }
 
 function passed(call: Call, route: Route, context: TurnContext, { isLocal }: History): Prepared {

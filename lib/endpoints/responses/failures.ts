@@ -45,6 +45,13 @@ export function keptElsewhere(id: string, provider: string): Failure {
   );
 }
 
+/** `limit`: bytes. */
+export function tooLong(limit: number): Failure {
+  const message =
+    `With its earlier turns the request is larger than ${limit} bytes; the gateway's max_body_mb sets this limit`;
+  return { kind: "too_large", source: "client", message, retry: false };
+}
+
 function shown(id: string): string {
   return id.length > 100 ? `${id.slice(0, 100)}…` : id;
 }

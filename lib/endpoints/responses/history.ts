@@ -3,12 +3,13 @@ import { fail, invalid, type Result, success } from "../../base/failure.ts";
 import type { JsonObject } from "../../base/fields.ts";
 import type { Exchange } from "../../exchange.ts";
 import type { Loss } from "../../neutral.ts";
-import type { Call } from "../../plan.ts";
+import { type Call, upstreamFormat } from "../../plan.ts";
+import type { Route } from "../../router.ts";
 import type { StoredResponse } from "../../state/store.ts";
-import { keptElsewhere, noConversation, noPrevious } from "./failures.ts";
+import { keptElsewhere, noConversation, noPrevious, noReferred, tooLong } from "./failures.ts";
 import { fetchHistory } from "./remote.ts";
 import { isOver, outputOf } from "./turn.ts";
-import { inputOf, mayRefer, type Wishes, withMembers } from "./wishes.ts";
+import { inputOf, mayRefer, type Wishes, wishesOf, withMembers } from "./wishes.ts";
 
 /** Where a turn goes. */
 export interface Place {
@@ -35,7 +36,38 @@ const NOTHING: History = { items: [], isLocal: false, inConversation: false };
 /** More are no conversation. */
 const MAX_TURNS = 5000;
 
-export async function historyOf(place: Place, { previousId, conversationId }: Wishes): Promise<Result<History>> {
+/** A call that holds what it speaks of, as far as that is known here. */
+export interface Whole {
+  call: Call;
+  history: History;
+  own: OwnItems;
+}
+
+export async function wholeCall(place: Place, wishes: Wishes): Promise<Result<Whole>> {
+  const { call, isNative } = place;
+  const history = await historyOf(place, wishes);
+  if (!history.ok) return history;
+  const own = ownItems(place);
+  // Thinking that isn't here is only left out, and named.
+  const missing = own.missing.find(({ id }) => !id.startsWith("rs_"));
+  if (!isNative && missing !== undefined) return fail(noReferred(missing.id, missing.path));
+  const whole = history.value.isLocal || own.isResolved ? expanded(place, history.value, own) : call;
+  const limit = MOST_OF_HISTORY * call.config.maxBodyBytes;
+  if (whole.bytes.length > limit) return fail(tooLong(limit));
+  return success({ call: whole, history: history.value, own });
+}
+
+/** For those who keep nothing of its answer. */
+export async function withHistory(call: Call, route: Route, exchange: Exchange): Promise<Result<Call>> {
+  const isNative = upstreamFormat(call, route) === call.client;
+  const whole = await wholeCall({ exchange, call, provider: route.provider.name, isNative }, wishesOf(call));
+  return whole.ok ? success(whole.value.call) : whole;
+}
+
+/** A conversation may grow larger than one request, but not without end. */
+const MOST_OF_HISTORY = 2;
+
+async function historyOf(place: Place, { previousId, conversationId }: Wishes): Promise<Result<History>> {
   if (previousId !== undefined && conversationId !== undefined && !place.isNative) {
     return fail(invalid("previous_response_id and conversation can't be used together", "previous_response_id"));
   }
@@ -114,7 +146,7 @@ interface Reference {
   path: string;
 }
 
-export function ownItems({ exchange, call }: Place): OwnItems {
+function ownItems({ exchange, call }: Place): OwnItems {
   let read: readonly JsonObject[] | undefined;
   if (!mayRefer(call)) return { items: () => read ??= inputOf(call), isResolved: false, missing: [] };
   const items = inputOf(call);
@@ -132,7 +164,7 @@ export function ownItems({ exchange, call }: Place): OwnItems {
 }
 
 /** The call with its earlier turns in its body, and nothing left that its upstream would have to know of them. */
-export function expanded(place: Place, history: History, own: OwnItems): Call {
+function expanded(place: Place, history: History, own: OwnItems): Call {
   const { call, isNative } = place;
   const lost: Loss[] = [];
   const earlier = isNative

@@ -235,13 +235,12 @@ function unknownPath(pathname: string): Failure {
 
 /** An answer that ignored what came before would look like one that knew it. */
 function keptNowhere({ state }: NeutralRequest): Failure | undefined {
-  const param = state?.previousId !== undefined
-    ? "previous_response_id"
-    : state?.conversation !== undefined
-    ? "conversation"
-    : undefined;
-  if (param === undefined) return undefined;
-  return { ...notFound("The mock keeps nothing and doesn't know this id; send the full input instead"), param };
+  const unknown = notFound("The mock keeps nothing and doesn't know this id; send the full input instead");
+  if (state?.previousId !== undefined) {
+    return { ...unknown, param: "previous_response_id", code: "previous_response_not_found" };
+  }
+  if (state?.conversation === undefined) return undefined;
+  return { ...unknown, param: "conversation", code: "conversation_not_found" };
 }
 
 function notFound(message: string): Failure {

@@ -308,6 +308,7 @@ test("mock, responses: what it would have to keep it doesn't know, and says so",
     assert.equal(response.status, 404);
     const { error } = await response.json();
     assert.equal(error.param, member);
+    assert.match(error.code, /^(previous_response|conversation)_not_found$/);
     assert.match(error.message, /keeps nothing.*full input/);
   }
 });

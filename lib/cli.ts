@@ -101,7 +101,8 @@ function readOptions(args: readonly string[], env: Environment): Options | strin
       ...(port === undefined ? {} : { port: Number(port) }),
     };
   } catch (error) {
-    return (error as Error).message;
+    // Node's own advice on odd arguments follows the first sentence.
+    return (error as Error).message.split(". ")[0] ?? "";
   }
 }
 
@@ -173,6 +174,7 @@ async function serveGateway(options: Options, home: string | undefined): Promise
   guard(log, gateway);
   const server = await listen(config.host, config.port, (request, upgrade) => gateway.handle(request, upgrade), config);
   if (server === undefined) return;
+  gateway.openState();
   stopOnSignals(server, log, gateway);
   print(banner(config, server));
 }

@@ -25,6 +25,8 @@ export interface Gateway {
   drain(): void;
   /** Resolves once no answer is being written any more. */
   idle(): Promise<void>;
+  /** Opens the state file now, so that one that can't be is told of in the log before anybody relies on it. */
+  openState(): void;
   /** Lets go of what is kept; nothing more is kept afterwards. */
   close(): void;
 }
@@ -59,6 +61,11 @@ class TriviumGateway implements Gateway {
     metrics.gauge("trivium_stored_responses", () => state.stats().responses);
     metrics.gauge("trivium_stored_conversations", () => state.stats().conversations);
     metrics.gauge("trivium_stored_bytes", () => state.stats().bytes);
+  }
+
+  openState(): void {
+    // Nothing has this id: any question opens it.
+    this.#services.state.pinned("", "");
   }
 
   close(): void {

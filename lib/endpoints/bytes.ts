@@ -193,7 +193,7 @@ function served(exchange: Exchange, shape: Format, api: ByteApi, model: string |
   const key = isMessages ? "default_messages_provider" : "default_provider";
   const provider = isMessages ? config.defaultMessagesProvider : config.defaultProvider;
   if (provider !== undefined) return success(routeTo(config, provider, model ?? "", key, "report"));
-  return routed ?? fail(noDefault(exchange.path, key));
+  return routed ?? fail(noDefault(exchange, api, key));
 }
 
 /** Chat and responses are of one maker, whose other APIs have one shape. */
@@ -208,9 +208,14 @@ function mute({ provider }: Route, shape: Format): Failure {
   return unsupported(message, "model");
 }
 
-function noDefault(path: string, key: string): Failure {
+function noDefault({ path, request }: Exchange, api: ByteApi, key: string): Failure {
+  // The classic slip: `curl -d` without the header that says what it sends.
+  const isForm = request.headers.get("content-type")?.startsWith("application/x-www-form-urlencoded") === true;
+  const where = NAMING.has(api) && isForm ? ", as JSON by its content-type or in a multipart form" : "";
   return {
-    ...invalid(`This request names no model, so nobody is known to serve ${path}; set ${key} in the gateway's config`),
+    ...invalid(
+      `This request names no model${where}, so nobody is known to serve ${path}; set ${key} in the gateway's config`,
+    ),
     code: "no_default_provider",
   };
 }

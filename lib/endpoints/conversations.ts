@@ -161,6 +161,6 @@ function no(exchange: Exchange, failure: Failure): Handled {
 }
 
 function notKept(): Failure {
-  const message = "The gateway has no room for this conversation now";
+  const message = "The gateway can't keep this conversation now";
   return { kind: "overloaded", source: "gateway", message, retry: true };
 }

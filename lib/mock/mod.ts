@@ -19,7 +19,7 @@ import { type Failure, type FailureKind, invalid } from "../base/failure.ts";
 import { isObject, type JsonObject } from "../base/fields.ts";
 import { type Answer, type Format, Losses } from "../format.ts";
 import { APIS, FORMATS } from "../formats/mod.ts";
-import type { NeutralEvent } from "../neutral.ts";
+import type { NeutralEvent, NeutralRequest } from "../neutral.ts";
 import { derivedId } from "../translation/ids.ts";
 import { openSequencer } from "../translation/sequencer.ts";
 import { collect } from "../translation/whole.ts";
@@ -127,6 +127,8 @@ async function complete(call: Call): Promise<Response> {
   const model = modelOf(request.model);
   if (model === undefined) return failed(format, unknownModel(request.model), requestId);
   if (model.status !== undefined) return failed(format, ofStatus(model.status), requestId, model.status);
+  const unkept = keptNowhere(request);
+  if (unkept !== undefined) return failed(format, unkept, requestId);
   const turn = { request, seed };
   return request.stream ? stream(call, turn, model) : await whole(call, turn, model);
 }
@@ -229,6 +231,16 @@ function unknownModel(name: string): Failure {
 
 function unknownPath(pathname: string): Failure {
   return { ...notFound(`There is no ${pathname}`), code: "not_found" };
+}
+
+/** An answer that ignored what came before would look like one that knew it. */
+function keptNowhere({ state }: NeutralRequest): Failure | undefined {
+  const unknown = notFound("The mock keeps nothing and doesn't know this id; send the full input instead");
+  if (state?.previousId !== undefined) {
+    return { ...unknown, param: "previous_response_id", code: "previous_response_not_found" };
+  }
+  if (state?.conversation === undefined) return undefined;
+  return { ...unknown, param: "conversation", code: "conversation_not_found" };
 }
 
 function notFound(message: string): Failure {

@@ -436,13 +436,13 @@ function openDatabase({ path, maxBytes }: StateSettings): DatabaseSync {
   const database = new DatabaseSync(path);
   try {
     database.exec(`PRAGMA busy_timeout = ${BUSY_MS}; PRAGMA foreign_keys = ON;`);
+    // Conversations are nobody else's business. The files beside it are made with the permissions that it has by then.
+    if (isNew) chmodSync(path, 0o600);
     if (isFile) database.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;");
     database.exec(`PRAGMA max_page_count = ${Math.ceil((maxBytes * PAGE_FACTOR) / PAGE_BYTES) + 64};`);
     const version = Number(database.prepare("PRAGMA user_version").get()?.["user_version"]);
     if (version > VERSION) throw new Error(`Its version is ${version}, this program knows ${VERSION} and below`);
     database.exec(SCHEMA);
-    // Conversations are nobody else's business; the files beside it get the same permissions.
-    if (isNew) chmodSync(path, 0o600);
     return database;
   } catch (error) {
     database.close();

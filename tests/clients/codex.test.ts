@@ -139,7 +139,7 @@ describe("Codex", () => {
       );
 
       test(
-        "tries a WebSocket first where it is told that there is one, and finishes in either case",
+        "over one WebSocket where it is told that there is one: no turn goes by POST",
         async () => {
           const events = await start({
             upstream,
@@ -155,10 +155,8 @@ describe("Codex", () => {
             "Two at once.",
             "One that fails.",
           ]);
-          assert.ok(
-            scenes.now.asked[0]?.upgrade,
-            `it began with ${scenes.now.asked[0]?.what}`,
-          );
+          const asked = scenes.now.asked.map(({ what, upgrade }) => ({ what, upgrade }));
+          assert.deepEqual(asked, [{ what: "GET /v1/responses", upgrade: true }]);
         },
         TEST_MS,
       );

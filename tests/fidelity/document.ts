@@ -35,7 +35,8 @@ what is refused is written down here. A field that would get lost without a word
 A blank cell: what holds the field isn't carried there, so that the field goes with it. Where client and upstream speak the same
 format, bytes pass: everything is carried. The models here can do all that their format can say; what a model refuses is lost by
 name too, by \`lib/capabilities.ts\`. \`a[text].b\`: member \`b\` of an element of \`a\` whose type is \`text\`; \`a(function)\`: \`a\` where
-it is an object of that type; \`a: "x"\`: this value of it.
+it is an object of that type; \`a: "x"\`: this value of it. What the gateway keeps (\`previous_response_id\`, \`conversation\`,
+\`item_reference\`, \`background\`: see the README) it puts in before a request comes here; what is left is what it doesn't know.
 `;
 
 const NAMES: Readonly<Record<FormatName, string>> = {

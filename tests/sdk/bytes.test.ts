@@ -270,6 +270,10 @@ describe("who serves it", () => {
     });
     const other = new Anthropic({ baseURL: bare.url, apiKey: "any", maxRetries: 0 });
     await assert.rejects(other.beta.files.list(), /default_messages_provider/);
+    const unsaid = new Headers({ "content-type": "application/x-www-form-urlencoded" });
+    const request = { method: "POST", headers: unsaid, body: '{"model":"mock/echo"}' };
+    const answer = await fetch(`${bare.url}/v1/images/generations`, request);
+    assert.match(await answer.text(), /names no model, as JSON by its content-type or in a multipart form/);
     await bare.stop();
   });
 

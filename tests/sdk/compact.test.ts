@@ -12,6 +12,7 @@ import { startGateway } from "../support/gateway.ts";
 import { asArray, asObject, isObject, type Json } from "../support/grammar.ts";
 import { bodyOf, MODEL, type Stage, startStage, TARGET } from "../support/pairs.ts";
 import { said } from "../support/said.ts";
+import { toldTexts } from "../support/state.ts";
 import type { FormatName } from "../support/told.ts";
 import { json, type Received, type Reply } from "../support/upstream.ts";
 
@@ -190,6 +191,22 @@ describe("an upstream that doesn't", () => {
           return true;
         });
       }
+    });
+
+    test(`${format}: an earlier response that is kept here is what is compacted`, async () => {
+      stage.upstreams[format].answer(json(bodyOf(format, said({ blocks: [{ kind: "text", text: "Sunny." }] }))));
+      const { id } = await sdk().responses.create({ model: MODEL[format], input: "Weather in Paris?" });
+      stage.upstreams[format].answer(summaryReply(format));
+      const compacted = await sdk().responses.compact({
+        model: MODEL[format],
+        previous_response_id: id,
+        input: "Thanks.",
+      });
+      assert.deepEqual(toldTexts(stage, format).slice(0, 3), ["Weather in Paris?", "Sunny.", "Thanks."]);
+      assert.deepEqual(compacted.output.map(({ type }) => type), ["message", "message", "compaction"]);
+      stage.upstreams[format].answer(summaryReply(format));
+      await sdk().responses.compact({ model: MODEL[format], previous_response_id: id });
+      assert.deepEqual(toldTexts(stage, format).slice(0, 2), ["Weather in Paris?", "Sunny."]);
     });
 
     test(`${format}: an earlier response's id that nobody knows is refused by its code`, async () => {

@@ -213,3 +213,14 @@ describe("the gateway counts, and says so", () => {
     assert.equal(asObject(answer["error"])["type"], "invalid_request_error");
   });
 });
+
+test("responses: earlier turns that are kept here are counted too, and one that nobody knows is refused", async () => {
+  const earlier = "Three roads meet here. ".repeat(100);
+  const { id } = await openai().conversations.create({ items: [{ type: "message", role: "user", content: earlier }] });
+  const asked = { model: "oc/gpt-4o", input: "Go on" };
+  const fresh = await openai().responses.inputTokens.count(asked);
+  const later = await openai().responses.inputTokens.count({ ...asked, conversation: id });
+  assert.ok(later.input_tokens > fresh.input_tokens + 400, `${later.input_tokens} after ${fresh.input_tokens}`);
+  const unknown = openai().responses.inputTokens.count({ ...asked, previous_response_id: "resp_0" });
+  await assert.rejects(unknown, { status: 404, code: "previous_response_not_found" });
+}, LOADING);

@@ -104,6 +104,17 @@ for (const upstream of ["chat", "messages"] as const) {
         }
       });
 
+      test("an item that isn't kept is named, with what to do", async () => {
+        const reference = { type: "item_reference" as const, id: "msg_gone" };
+        const asked = create(client(), { model, input: [{ role: "user", content: "Hi" }, reference] }, mode);
+        await assert.rejects(asked, {
+          status: 404,
+          code: "item_not_found",
+          param: "input[1]",
+          message: "404 Item with id 'msg_gone' not found; send the item itself instead",
+        });
+      });
+
       test("an answer that is cut short is kept as incomplete", async () => {
         const answer = said({ blocks: [text("Only")], stop: "max_tokens" });
         stage.upstreams[upstream].answer(replyOf(upstream, answer, mode));

@@ -1,7 +1,7 @@
 /** Where state is kept: over a restart, within its limits, and what happens when it can't be. */
 import { describe, test } from "bun:test";
 import assert from "node:assert/strict";
-import { chmodSync, mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
@@ -49,8 +49,10 @@ describe("a file", () => {
         conversation = (await openAi(stage.gateway.url).conversations.create({ metadata: { a: "b" } })).id;
         assert.deepEqual(await metric(stage, "trivium_stored_responses"), 1);
         assert.ok(await metric(stage, "trivium_stored_bytes") > 500);
+        const files = readdirSync(folder).sort();
+        assert.deepEqual(files, ["state.db", "state.db-shm", "state.db-wal"]);
+        for (const file of files) assert.equal(statSync(join(folder, file)).mode & 0o077, 0, file);
       });
-      assert.equal(statSync(path).mode & 0o077, 0);
       await withStage(`state: { path: "${path}" }`, async (stage) => {
         const client = openAi(stage.gateway.url);
         assert.equal((await client.responses.retrieve(id)).output_text, "Before.");

@@ -128,6 +128,20 @@ function suite(name: string, command: () => readonly string[]): void {
       assert.match(sound.stdout, /is sound/);
     }, 20_000);
 
+    test("a state file that can't be opened is told at the start, and the gateway serves", async () => {
+      const file = join(folder, "unkept.yaml");
+      writeFileSync(file, "providers: { mock: {} }\nstate: { path: nowhere/trivium.db }\n");
+      const started = await startProcess([...command(), "--port", "0", "--config", file], {}, folder);
+      assert.equal(await started.stop(), 0);
+      assert.match(started.output(), /"event":"state","what":"open","path":"nowhere\/trivium\.db"/);
+    }, 20_000);
+
+    test("an unknown option is named, exit code 2", () => {
+      const done = runProcess([...command(), "--prot", "3"], {}, folder);
+      assert.equal(done.code, 2);
+      assert.match(done.stderr, /^Unknown option '--prot'\n\n/);
+    }, 20_000);
+
     test("a flag goes before the environment, the environment before the file", async () => {
       const file = join(folder, "own.yaml");
       writeFileSync(file, "listen: 127.0.0.1:1\nproviders: { mock: {} }\nmodels: [{ name: own, target: mock/echo }]\n");

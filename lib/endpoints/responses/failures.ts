@@ -23,8 +23,13 @@ export function noConversation(id: string, param?: string): Failure {
   return notFound(`Conversation with id '${shown(id)}' not found`, "conversation_not_found", param);
 }
 
-export function noItem(id: string, param?: string): Failure {
-  return notFound(`Item with id '${shown(id)}' not found`, "item_not_found", param);
+export function noItem(id: string): Failure {
+  return notFound(`Item with id '${shown(id)}' not found`, "item_not_found");
+}
+
+/** An item that a request refers to at `path`. */
+export function noReferred(id: string, path: string): Failure {
+  return notFound(`Item with id '${shown(id)}' not found; send the item itself instead`, "item_not_found", path);
 }
 
 /** Its provider is no longer in the config, or no longer speaks this format. */
@@ -38,6 +43,13 @@ export function keptElsewhere(id: string, provider: string): Failure {
     `Conversation '${shown(id)}' is kept by the provider "${provider}"; use a model of that provider`,
     "conversation",
   );
+}
+
+/** `limit`: bytes. */
+export function tooLong(limit: number): Failure {
+  const message =
+    `With its earlier turns the request is larger than ${limit} bytes; the gateway's max_body_mb sets this limit`;
+  return { kind: "too_large", source: "client", message, retry: false };
 }
 
 function shown(id: string): string {

@@ -7,7 +7,7 @@ import { FORMATS } from "../../formats/mod.ts";
 import { type Call, upstreamFormat } from "../../plan.ts";
 import type { Route } from "../../router.ts";
 import type { StoredResponse } from "../../state/store.ts";
-import { keptElsewhere, noConversation, noItem, noPrevious } from "./failures.ts";
+import { keptElsewhere, noConversation, noPrevious, noReferred } from "./failures.ts";
 import { fetchHistory } from "./remote.ts";
 import { isOver, outputOf } from "./turn.ts";
 import { inputOf, isReference, mayRefer, type Wishes, wishesOf, withMembers } from "./wishes.ts";
@@ -108,6 +108,12 @@ export interface OwnItems {
   isResolved: boolean;
 }
 
+/** Thinking that isn't here is only left out, and named. */
+function isThinking(id: string): boolean {
+  return id.startsWith("rs_");
+}
+
+/** A native upstream may know what isn't known here. */
 function ownItems({ exchange, call, isNative }: Place): Result<OwnItems> {
   let read: readonly JsonObject[] | undefined;
   if (!mayRefer(call)) return success({ items: () => read ??= inputOf(call), isResolved: false });
@@ -115,8 +121,9 @@ function ownItems({ exchange, call, isNative }: Place): Result<OwnItems> {
   let isResolved = false;
   for (const [index, item] of inputOf(call).entries()) {
     const found = isReference(item) ? exchange.services.state.item(call.scope, item.id) : undefined;
-    // A native upstream may know what isn't known here.
-    if (found === undefined && isReference(item) && !isNative) return fail(noItem(item.id, `input[${index}]`));
+    if (found === undefined && isReference(item) && !isNative && !isThinking(item.id)) {
+      return fail(noReferred(item.id, `input[${index}]`));
+    }
     isResolved ||= found !== undefined;
     resolved.push(found ?? item);
   }

@@ -36,8 +36,6 @@ for (const { format, stream } of runs) {
     prompt: "Where do the roads meet?",
     stopWhen: stepCountIs(5),
     maxRetries: 0,
-    // Else it refers to items of earlier answers, which only those can know who have stored them.
-    providerOptions: { openai: { store: false } },
   };
   const result = stream ? streamText(request) : await generateText(request);
   if (stream) {

@@ -302,6 +302,17 @@ describe("mock, what single formats have", () => {
   });
 });
 
+test("mock, responses: what it would have to keep it doesn't know, and says so", async () => {
+  for (const [member, value] of [["previous_response_id", "resp_0"], ["conversation", "conv_0"]] as const) {
+    const response = await send("/responses", { model: "echo", input: "Hi", [member]: value });
+    assert.equal(response.status, 404);
+    const { error } = await response.json();
+    assert.equal(error.param, member);
+    assert.match(error.code, /^(previous_response|conversation)_not_found$/);
+    assert.match(error.message, /keeps nothing.*full input/);
+  }
+});
+
 describe("mock, other paths", () => {
   test("the list of models in the shape of who asks", async () => {
     const chat = await (await get("/models")).json();

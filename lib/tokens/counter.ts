@@ -10,6 +10,8 @@ const MAX_COUNTED = 1024 * 1024;
 /** Characters that may wait to be counted. */
 const MAX_WAITING = 32 * MAX_COUNTED;
 const MAX_WAIT_MS = 10_000;
+/** So often that long without a word a thread is gone: on a machine that is very busy, loading takes long too. */
+const PATIENCES = 3;
 /** Milliseconds without work after which the thread ends and its memory is free again. */
 const IDLE_MS = 300_000;
 
@@ -74,7 +76,7 @@ export class TokenCounter {
 
   /** What is late is still owed, so that no more is ordered than can be done; a thread that says nothing is gone. */
   #looksDead(): void {
-    if (Date.now() - this.#heardAt >= this.#patienceMs - 1) this.#stop();
+    if (Date.now() - this.#heardAt >= PATIENCES * this.#patienceMs) this.#stop();
   }
 
   #settle({ id, tokens }: CountResult): void {

@@ -545,7 +545,7 @@ describe("count_tokens", () => {
       assert.ok(Number(asObject(await response.json())["input_tokens"]) > 5);
       assert.equal(response.headers.get("x-trivium-usage"), "estimated");
     }
-  });
+  }, 30_000);
 
   test("is estimated when the upstream has no such endpoint (PITFALLS 30)", async () => {
     upstream.answer(json({ type: "error", error: { type: "not_found_error", message: "Not found" } }, 404));

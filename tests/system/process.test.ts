@@ -82,8 +82,9 @@ function suite(name: string, command: () => readonly string[]): void {
       socket.on("data", (bytes) => answer += bytes);
       const closed = new Promise<void>((resolve) => socket.on("close", () => resolve()));
       const head = "POST /v1/messages/count_tokens HTTP/1.1\r\nhost: x\r\nconnection: close\r\n";
-      socket.write(`${head}content-length: ${body.length}\r\n\r\n${body.slice(0, 20)}`);
-      // By its answer the request before it is known to be there.
+      const begun = `${head}content-length: ${body.length}\r\n\r\n${body.slice(0, 20)}`;
+      await new Promise<void>((resolve) => socket.write(begun, () => resolve()));
+      // By its answer what was sent before it is known to be there.
       await (await fetch(`${started.url}/health`)).text();
       started.signal("SIGTERM");
       await until(

@@ -47,6 +47,8 @@ async function historyOf(place: Place, { previousId, conversationId }: Wishes): 
 
 async function earlierTurns(place: Place, first: string): Promise<Result<History>> {
   const turns: JsonObject[][] = [];
+  const limit = historyLimit(place.call);
+  let length = 0;
   for (let id: string | undefined = first; id !== undefined;) {
     const stored = find(place, id);
     if (stored === undefined || turns.length === MAX_TURNS) {
@@ -59,7 +61,11 @@ async function earlierTurns(place: Place, first: string): Promise<Result<History
       const message = `Response '${id}' belongs to a conversation; go on by "conversation": "${stored.conversationId}"`;
       return fail(invalid(message, "previous_response_id"));
     }
-    turns.push([...stored.input, ...outputOf(stored.response)]);
+    const turn = [...stored.input, ...outputOf(stored.response)];
+    // All that is kept may be far more than fits into one request, or into memory.
+    length += JSON.stringify(turn).length;
+    if (length > limit) return fail(tooLong(limit));
+    turns.push(turn);
     id = stored.previousId;
   }
   return success({ items: turns.reverse().flat(), isLocal: true, inConversation: false });
@@ -133,6 +139,10 @@ export interface Gathered {
 /** A conversation may grow larger than one request, but not without end. */
 const MOST_OF_HISTORY = 2;
 
+function historyLimit({ config }: Call): number {
+  return MOST_OF_HISTORY * config.maxBodyBytes;
+}
+
 export async function gathered(place: Place, wishes: Wishes): Promise<Result<Gathered>> {
   const { call } = place;
   const history = await historyOf(place, wishes);
@@ -141,7 +151,7 @@ export async function gathered(place: Place, wishes: Wishes): Promise<Result<Gat
   if (!found.ok) return found;
   const own = found.value;
   const whole = history.value.isLocal || own.isResolved ? expanded(place, history.value, own) : call;
-  const limit = MOST_OF_HISTORY * call.config.maxBodyBytes;
+  const limit = historyLimit(call);
   return whole.bytes.length > limit ? fail(tooLong(limit)) : success({ call: whole, history: history.value, own });
 }
 

@@ -69,9 +69,10 @@ export class Job {
     this.wake();
   }
 
-  /** The frames from the `from`th on that are still there, and where to go on. */
-  framesFrom(from: number): { frames: readonly JobFrame[]; next: number } {
+  /** The frames from the `from`th on that are still there, and where to go on. `isCut`: some of them had to go. */
+  framesFrom(from: number): { frames: readonly JobFrame[]; next: number; isCut: boolean } {
     return {
+      isCut: from < this.#dropped,
       frames: this.#frames.slice(Math.max(0, from - this.#dropped)),
       next: this.#dropped + this.#frames.length,
     };

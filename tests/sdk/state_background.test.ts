@@ -4,10 +4,10 @@ import assert from "node:assert/strict";
 import type OpenAI from "openai";
 import { Jobs } from "../../lib/state/jobs.ts";
 import { checkResponsesStream } from "../support/grammar_responses.ts";
-import { MODEL, replyOf, type Stage, startStage } from "../support/pairs.ts";
+import { framesOf, MODEL, replyOf, type Stage, startStage } from "../support/pairs.ts";
 import { said } from "../support/said.ts";
 import { memberOf, openAi, refused, text, toldTexts, until } from "../support/state.ts";
-import { json, type Reply, SILENCE, type Step } from "../support/upstream.ts";
+import { json, type Reply, SILENCE, sse, type Step } from "../support/upstream.ts";
 
 /** Responses at once in these tests. */
 const LIMIT = 3;
@@ -178,6 +178,28 @@ describe("what can't be", () => {
     const wrong = { model: MODEL.chat, input: 3, background: true } as unknown as { model: string; input: string };
     await refused(client().responses.create(wrong), 400, null);
   });
+});
+
+test("a client that is behind what is kept of a stream gets no gap in it, but the whole at its end", async () => {
+  const piece = "x".repeat(64 << 10);
+  const long = piece.repeat(32);
+  const [first = "", ...rest] = framesOf("chat", said({ blocks: [] }));
+  const delta = { id: "x", object: "chat.completion.chunk", choices: [{ index: 0, delta: { content: piece } }] };
+  const deltas = Array.from({ length: 32 }, () => `data: ${JSON.stringify(delta)}\n\n`);
+  stage.upstreams.chat.answer(sse([first, ...deltas, ...rest]));
+  const params = { model: MODEL.chat, input: "Hi", background: true, stream: true } as const;
+  const events = [];
+  for await (const event of await client().responses.create(params)) events.push(event);
+  assert.deepEqual(events.slice(0, 1).map(({ type, sequence_number }) => [type, sequence_number]), [[
+    "response.created",
+    0,
+  ]]);
+  const last = events.at(-1);
+  assert.ok(last?.type === "response.completed");
+  const [item] = last.response.output;
+  assert.ok(item?.type === "message" && item.content[0]?.type === "output_text" && item.content[0].text === long);
+  const numbers = events.map(({ sequence_number }) => sequence_number);
+  assert.deepEqual(numbers, numbers.map((_, index) => index));
 });
 
 test("one that takes too long fails, and its upstream is freed", async () => {

@@ -165,3 +165,25 @@ test("a native upstream without compaction is asked to go on from what it keeps"
   assert.deepEqual(output.map(({ type }) => type), ["compaction"]);
   assert.equal(asObject(stage.upstreams.responses.last().body)["previous_response_id"], "resp_theirs");
 });
+
+test("a history that has outgrown what one request may hold is told as such, wherever it is asked for", async () => {
+  const small = await startStage("max_body_mb: 0.1");
+  try {
+    const sdk = openAi(small.gateway.url);
+    const model = MODEL.chat;
+    const input = "x".repeat(80_000);
+    let previous: { previous_response_id?: string } = {};
+    for (let turn = 0; turn < 2; turn++) {
+      answers(small, "chat", "whole", text("Ok."));
+      previous = { previous_response_id: (await sdk.responses.create({ model, input, ...previous })).id };
+    }
+    answers(small, "chat", "whole", text("Ok."));
+    const { id } = await sdk.responses.create({ model, input: "On", ...previous });
+    const next = { model, input, previous_response_id: id };
+    await refused(sdk.responses.create(next), 413, "request_too_large");
+    await refused(sdk.responses.compact(next), 413, "request_too_large");
+    await refused(sdk.responses.inputTokens.count(next), 413, "request_too_large");
+  } finally {
+    await small.stop();
+  }
+});

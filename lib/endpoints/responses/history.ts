@@ -1,5 +1,5 @@
 /** What came before a turn: earlier responses, a conversation, items referred to, put into the request where needed. */
-import { fail, invalid, type Result, success, tooLarge } from "../../base/failure.ts";
+import { fail, type Failure, invalid, type Result, success, tooLarge } from "../../base/failure.ts";
 import type { JsonObject } from "../../base/fields.ts";
 import type { Exchange } from "../../exchange.ts";
 import type { Loss } from "../../neutral.ts";
@@ -47,6 +47,8 @@ async function historyOf(place: Place, { previousId, conversationId }: Wishes): 
 
 async function earlierTurns(place: Place, first: string): Promise<Result<History>> {
   const turns: JsonObject[][] = [];
+  const limit = historyLimit(place.call);
+  let length = 0;
   for (let id: string | undefined = first; id !== undefined;) {
     const stored = find(place, id);
     if (stored === undefined || turns.length === MAX_TURNS) {
@@ -59,7 +61,11 @@ async function earlierTurns(place: Place, first: string): Promise<Result<History
       const message = `Response '${id}' belongs to a conversation; go on by "conversation": "${stored.conversationId}"`;
       return fail(invalid(message, "previous_response_id"));
     }
-    turns.push([...stored.input, ...outputOf(stored.response)]);
+    const turn = [...stored.input, ...outputOf(stored.response)];
+    // All that is kept may be far more than fits into one request, or into memory.
+    length += JSON.stringify(turn).length;
+    if (length > limit) return fail(tooLong(limit));
+    turns.push(turn);
     id = stored.previousId;
   }
   return success({ items: turns.reverse().flat(), isLocal: true, inConversation: false });
@@ -140,6 +146,10 @@ export interface Gathered {
 /** A conversation may grow larger than one request, but not without end. */
 const MOST_OF_HISTORY = 2;
 
+function historyLimit({ config }: Call): number {
+  return MOST_OF_HISTORY * config.maxBodyBytes;
+}
+
 export async function gathered(place: Place, wishes: Wishes): Promise<Result<Gathered>> {
   const { call } = place;
   const history = await historyOf(place, wishes);
@@ -148,10 +158,8 @@ export async function gathered(place: Place, wishes: Wishes): Promise<Result<Gat
   if (!found.ok) return found;
   const own = found.value;
   const whole = history.value.isLocal || own.isResolved ? expanded(place, history.value, own) : call;
-  const limit = MOST_OF_HISTORY * call.config.maxBodyBytes;
-  return whole.bytes.length > limit
-    ? fail(tooLarge(limit, "max_body_mb", "With its earlier turns the request"))
-    : success({ call: whole, history: history.value, own });
+  const limit = historyLimit(call);
+  return whole.bytes.length > limit ? fail(tooLong(limit)) : success({ call: whole, history: history.value, own });
 }
 
 /** The call with all in its input that it refers to and that is known here: for what is asked beside an answer. */
@@ -223,4 +231,8 @@ function forNative(item: JsonObject, path: string, lost: Loss[]): JsonObject[] {
   if (!IDS_ARE_FREE.test(type)) return [item];
   const { id: _, ...rest } = item;
   return [rest];
+}
+
+function tooLong(limit: number): Failure {
+  return tooLarge(limit, "max_body_mb", "With its earlier turns the request");
 }

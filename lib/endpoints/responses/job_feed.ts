@@ -1,6 +1,7 @@
 /** The stream of a response that is made in the background, for one client: it may come late, and leave when it likes. */
 import type { Failure } from "../../base/failure.ts";
 import { FORMATS } from "../../formats/mod.ts";
+import { replayFrames } from "../../formats/responses/replay.ts";
 import type { Timeouts } from "../../config.ts";
 import { EVENT_STREAM, unbuffered } from "../../reply.ts";
 import type { Job } from "../../state/jobs.ts";
@@ -50,8 +51,14 @@ class JobFeed implements Feed {
   readonly failure = undefined;
   #at = 0;
   #isClosed = false;
+  /** The number of the last event that its client has. */
+  #told: number;
+  /** Frames had to go before they were read. */
+  #isBehind = false;
 
-  constructor(readonly job: Job, readonly after: number) {}
+  constructor(readonly job: Job, after: number) {
+    this.#told = after;
+  }
 
   open(): Promise<undefined> {
     return Promise.resolve(undefined);
@@ -60,15 +67,30 @@ class JobFeed implements Feed {
   async next(): Promise<Uint8Array | undefined> {
     while (!this.#isClosed) {
       const isLast = this.job.isOver;
-      const { frames, next } = this.job.framesFrom(this.#at);
-      this.#at = next;
-      const text = frames.filter(({ sequence }) => isAfter(sequence, this.after)).map((frame) => frame.text)
-        .join("");
+      const text = this.#isBehind ? "" : this.#news();
       if (text !== "") return encoder.encode(text);
-      if (isLast) return undefined;
+      if (isLast) return this.#isBehind ? this.#end() : undefined;
       await this.job.news();
     }
     return undefined;
+  }
+
+  #news(): string {
+    const { frames, next, isCut } = this.job.framesFrom(this.#at);
+    const fresh = frames.filter(({ sequence }) => isAfter(sequence, this.#told));
+    if (isCut && (fresh[0]?.sequence ?? -1) !== this.#told + 1) {
+      this.#isBehind = true;
+      return "";
+    }
+    this.#at = next;
+    for (const { sequence } of fresh) this.#told = Math.max(this.#told, sequence);
+    return fresh.map(({ text }) => text).join("");
+  }
+
+  /** The whole response in its last event stands for all that went before it was read. */
+  #end(): Uint8Array {
+    this.#isClosed = true;
+    return encoder.encode([...replayFrames(this.job.response, this.#told)].join(""));
   }
 
   keepalive(): Uint8Array {

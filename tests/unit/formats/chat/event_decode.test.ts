@@ -58,7 +58,7 @@ test("an ordinary stream, event by event", () => {
 describe("ends", () => {
   test("[DONE] without any finish ends the answer: Snowflake never sends one", () => {
     assert.deepEqual(stopOf([text("a"), DONE]), { reason: "stop", assumed: true });
-    assert.deepEqual(stopOf([call(fn(0, "c", "f", "{}")), DONE]), { reason: "tool_calls" });
+    assert.deepEqual(stopOf([call(fn(0, "c", "f", "{}")), DONE]), { reason: "tool_calls", assumed: true });
   });
 
   test("[DONE] alone is an empty answer (case 10)", () => {

@@ -260,7 +260,10 @@ describe("who pays and who asks (2.1)", () => {
     ["messages", "or/gpt-4o", { metadata: { user_id: claudeCode } }, [], ["prompt_cache_key", "s-1"]],
     ["messages", "lab/m", { metadata: { user_id: claudeCode } }, []],
     ["chat", SONNET, { metadata: { a: "b" }, store: true }, ["metadata", "store"]],
-    ["responses", "oc/gpt-4o", { metadata: { a: "b" } }, ["metadata"]],
+    // The gateway keeps the response, and with it what is noted on it.
+    ["responses", "oc/gpt-4o", { metadata: { a: "b" } }, []],
+    ["responses", SONNET, { metadata: { a: "b" } }, []],
+    ["responses", "oc/gpt-4o", { metadata: { a: "b" }, store: false }, ["metadata"]],
     ["responses", "oc/gpt-4o", { metadata: {} }, []],
     ["responses", "oc/gpt-4o", { metadata: { a: "b" }, store: true }, [], ["store", true]],
     ["responses", "lab/m", { store: true }, [], ["store", undefined]],

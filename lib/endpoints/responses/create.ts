@@ -73,14 +73,16 @@ function passed(call: Call, route: Route, context: TurnContext, { isLocal }: His
  * What is ours to do is not asked of the upstream. A wish to store goes on to OpenAI's Chat Completions, which have
  * one of their own and take metadata only with it.
  */
-function translated(call: Call, context: TurnContext, storesToo: boolean): Prepared {
+function translated(call: Call, context: TurnContext, mayStoreToo: boolean): Prepared {
   const { wishes } = context;
-  const own = new OwnTurn(context);
+  const storesToo = mayStoreToo && call.members.has("store");
+  const own = new OwnTurn(context, storesToo ? undefined : wishes.metadata);
   const ours: readonly (readonly [string, boolean])[] = [
     ["previous_response_id", wishes.previousId !== undefined],
     ["conversation", wishes.conversationId !== undefined],
     ["background", wishes.background],
-    ["store", wishes.store && !storesToo],
+    ["store", wishes.store && !mayStoreToo],
+    ["metadata", wishes.store && own.metadata !== undefined],
   ];
   const values = new Map(ours.flatMap(([name, is]) => is && call.members.has(name) ? [[name, "null"] as const] : []));
   const ready = withMembers(call, values);

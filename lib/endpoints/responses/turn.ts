@@ -33,7 +33,8 @@ export class OwnTurn implements Teller {
   job: Job | undefined;
   readonly #context: TurnContext;
 
-  constructor(context: TurnContext) {
+  /** `metadata`: what is noted on the response by the gateway, where no upstream does. */
+  constructor(context: TurnContext, readonly metadata?: JsonObject) {
     this.#context = context;
   }
 
@@ -41,6 +42,7 @@ export class OwnTurn implements Teller {
     const { wishes } = this.#context;
     const told: JsonObject = { ...response, id: this.id, ...echoOf(wishes), background: wishes.background };
     told["store"] = wishes.store;
+    if (this.metadata !== undefined) told["metadata"] = this.metadata;
     const { job } = this;
     if (job === undefined) return isOver(told) ? keep(this.#context, told) : told;
     if (isOver(job.response)) return job.response;

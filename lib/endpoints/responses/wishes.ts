@@ -10,6 +10,8 @@ export interface Wishes {
   background: boolean;
   previousId?: string;
   conversationId?: string;
+  /** What is noted on the response: of no use to a model, so that whoever keeps the response keeps it too. */
+  metadata?: JsonObject;
 }
 
 /** Members of a wrong type are left to whoever checks the whole request. */
@@ -22,7 +24,13 @@ export function wishesOf(call: Call): Wishes {
     background: member(call, "background") === true,
     ...(typeof previousId === "string" && previousId !== "" ? { previousId } : {}),
     ...(typeof conversationId === "string" && conversationId !== "" ? { conversationId } : {}),
+    ...metadataOf(call),
   };
+}
+
+function metadataOf(call: Call): { metadata?: JsonObject } {
+  const metadata = member(call, "metadata");
+  return isObject(metadata) && Object.values(metadata).every((value) => typeof value === "string") ? { metadata } : {};
 }
 
 function member({ bytes, members }: Call, name: string): unknown {

@@ -1,7 +1,7 @@
 /** What a client says on a socket: `response.create` as a request for a stream, and all else that it may send. */
 import { type Failure, invalid, type Result, success, tooLarge } from "../base/failure.ts";
 import { describe, type JsonObject } from "../base/fields.ts";
-import { parseJson, scanObject, type Span, valueOrNothing } from "../base/json.ts";
+import { bodyObject, parseJson, scanObject, type Span } from "../base/json.ts";
 import type { EarlierTurns } from "../state/session.ts";
 
 /** The lane of turns without a `stream_id`. */
@@ -31,21 +31,22 @@ export function readFrame(text: string, maxBytes: number): Read {
   if (bytes.length > maxBytes) return refused(tooLarge(maxBytes, "max_body_mb", "The frame"));
   const scanned = scanObject(bytes);
   if (!scanned.ok) return refused({ ...scanned.failure, code: "invalid_json" });
-  const members = scanned.value;
-  const lane = laneOf(valueOf(bytes, members, "stream_id"));
+  // The scan looks into no string: whoever reads a member later must find it sound.
+  const body = bodyObject(bytes);
+  if (!body.ok) return refused({ ...body.failure, code: "invalid_json" });
+  const { type, background, generate, previous_response_id: previousId, stream_id } = body.value;
+  const lane = laneOf(stream_id);
   if (!lane.ok) return refused(lane.failure);
-  const type = valueOf(bytes, members, "type");
-  if (type === "response.steer") return { ok: true, frame: { kind: "steer", steer: steerOf(text) } };
-  const failure = faultOfType(type) ?? faultOfBackground(valueOf(bytes, members, "background"));
+  if (type === "response.steer") return { ok: true, frame: { kind: "steer", steer: steerOf(body.value) } };
+  const failure = faultOfType(type) ?? faultOfBackground(background);
   if (failure !== undefined) return refused(failure, lane.value);
-  const previousId = valueOf(bytes, members, "previous_response_id");
   const frame: Frame = {
     kind: "create",
     lane: lane.value,
     bytes,
-    members,
+    members: scanned.value,
     previousId: typeof previousId === "string" && previousId !== "" ? previousId : undefined,
-    isWarmup: valueOf(bytes, members, "generate") === false,
+    isWarmup: generate === false,
   };
   return { ok: true, frame };
 }
@@ -74,13 +75,7 @@ function laneOf(value: unknown): Result<string> {
   return { ok: false, failure: { ...invalid(message, "stream_id"), code: "invalid_stream_id" } };
 }
 
-function valueOf(bytes: Uint8Array, members: ReadonlyMap<string, Span>, name: string): unknown {
-  const span = members.get(name);
-  return span === undefined ? undefined : valueOrNothing(bytes, span);
-}
-
-function steerOf(text: string): JsonObject {
-  const { previous_response_id, input } = JSON.parse(text) as JsonObject;
+function steerOf({ previous_response_id, input }: JsonObject): JsonObject {
   return { previous_response_id: previous_response_id ?? "", input: input ?? [] };
 }
 

@@ -280,6 +280,13 @@ describe("what is no turn", () => {
   const cases: [string, string | Uint8Array, number, string][] = [
     ["no JSON", '{"type":', 400, "invalid_json"],
     ["no object", "[1]", 400, "invalid_json"],
+    [
+      "an escape that no JSON has",
+      String.raw`{"type":"response.create","model":"x","input":"\q"}`,
+      400,
+      "invalid_json",
+    ],
+    ["such an escape while steering", String.raw`{"type":"response.steer","input":"\q"}`, 400, "invalid_json"],
     ["no type", '{"model":"x"}', 400, "unknown_event_type"],
     ["another type", '{"type":"session.update"}', 400, "unknown_event_type"],
     ["a binary frame", new TextEncoder().encode('{"type":"response.create"}'), 400, "invalid_frame"],

@@ -4,6 +4,7 @@
  */
 import type { JsonObject } from "./base/fields.ts";
 import { type Span, valueAt, withoutMembers } from "./base/json.ts";
+import { fits } from "./base/pattern.ts";
 import type { Provider } from "./config.ts";
 import type { Losses } from "./format.ts";
 import { saysNothing } from "./translation/leftover.ts";
@@ -31,10 +32,6 @@ export function acceptedHeaders(
 function takesBeta({ dropBetas, allowBetas }: Drops, beta: string): boolean {
   const isAllowed = allowBetas === undefined || allowBetas.some((pattern) => fits(pattern, beta));
   return isAllowed && !dropBetas.some((pattern) => fits(pattern, beta));
-}
-
-function fits(pattern: string, beta: string): boolean {
-  return pattern.endsWith("*") ? beta.startsWith(pattern.slice(0, -1)) : beta === pattern;
 }
 
 function reasonOf({ name }: Drops): string {

@@ -4,6 +4,7 @@
  * Sources: TRANSLATION.md, 2.1, 2.2 and 2.7; the makers' model and migration pages as of 2026-11; errors that real
  * providers answered in `../shared/recordings`.
  */
+import { fits } from "./base/pattern.ts";
 import type { Effort, FormatName } from "./neutral.ts";
 
 export const THINKING_MODES = ["adaptive", "budget", "effort", "none", "unknown"] as const;
@@ -258,14 +259,6 @@ function builtInOf(model: string): Capabilities {
   const dashed = name.includes("claude") ? name.replaceAll(".", "-") : name;
   for (const [pattern, capabilities] of CLASSES) if (pattern.test(dashed)) return capabilities;
   return PLAIN;
-}
-
-/** `pattern` is a name, or has one `*`. */
-function fits(pattern: string, name: string): boolean {
-  const star = pattern.indexOf("*");
-  if (star === -1) return pattern === name;
-  const [head, tail] = [pattern.slice(0, star), pattern.slice(star + 1)];
-  return name.length >= head.length + tail.length && name.startsWith(head) && name.endsWith(tail);
 }
 
 /**

@@ -45,6 +45,8 @@ export function createGateway(config: Config, options: GatewayOptions = {}): Gat
 class TriviumGateway implements Gateway {
   readonly metrics = new Metrics();
   readonly #services: Services;
+  /** A turn on a socket, as if it had come over HTTP. */
+  readonly #ask = (turn: Request): Promise<Response> => this.#guarded(turn, {});
   readonly #sockets = new Set<{ drain(): void }>();
   #inFlight = 0;
   #onIdle: (() => void)[] = [];
@@ -86,8 +88,7 @@ class TriviumGateway implements Gateway {
 
   handle(request: Request, upgrade?: Upgrade): Promise<Response> {
     if (upgrade === undefined) return this.#guarded(request, {});
-    const ask = (turn: Request) => this.#guarded(turn, {});
-    return this.#guarded(request, { upgrading: { upgrade, ask } });
+    return this.#guarded(request, { upgrading: { upgrade, ask: this.#ask } });
   }
 
   handleWith(request: Request, upstream: Response): Promise<Response> {

@@ -1,6 +1,7 @@
 /** Which provider serves a model's name: pure, over the config alone. */
 import { fail, type Result, success } from "./base/failure.ts";
 import { nearest } from "./base/nearest.ts";
+import { caughtBy } from "./base/pattern.ts";
 import { type Capabilities, capabilitiesOf } from "./capabilities.ts";
 import type { Config, ModelRule, Provider } from "./config.ts";
 
@@ -18,7 +19,7 @@ export interface Route {
 /** First rule that matches, else `provider/model` by its own name; else a 404 that names the nearest of `known()`. */
 export function route(config: Config, name: string, known: () => readonly string[]): Result<Route> {
   for (const rule of config.models) {
-    const caught = match(rule.name, name);
+    const caught = caughtBy(rule.name, name);
     const provider = caught === undefined ? undefined : config.providers.get(rule.provider);
     if (caught === undefined || provider === undefined) continue;
     const model = rule.model.replace("*", () => caught);
@@ -57,16 +58,6 @@ function unknownModel(config: Config, name: string, known: readonly string[]): s
     ? `did you mean ${near.map((candidate) => `"${candidate}"`).join(" or ")}?`
     : "GET /v1/models lists what is served";
   return `The model "${shown}" is not served here; ${hint}`;
-}
-
-/** What the pattern's `*` matched, `""` for an exact name, undefined where it doesn't match. */
-function match(pattern: string, name: string): string | undefined {
-  const star = pattern.indexOf("*");
-  if (star === -1) return pattern === name ? "" : undefined;
-  const head = pattern.slice(0, star);
-  const tail = pattern.slice(star + 1);
-  const fits = name.length >= head.length + tail.length && name.startsWith(head) && name.endsWith(tail);
-  return fits ? name.slice(head.length, name.length - tail.length) : undefined;
 }
 
 /** The rules whose names can be asked for as they stand; patterns are not expanded. */

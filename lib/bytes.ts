@@ -13,7 +13,8 @@ import { type Call, targetOf } from "./plan.ts";
 import { isEventStream, passedError } from "./relay.ts";
 import { failureReply, type Outcome, type Relayed, type ReplyContext, replyHeaders, unbuffered } from "./reply.ts";
 import type { Route } from "./router.ts";
-import { idleFailure, Source } from "./stream.ts";
+import { idleFailure } from "./feeds/feed.ts";
+import { Source } from "./feeds/source.ts";
 import { pickHeaders } from "./translation/headers.ts";
 import { type Destination, secretsOf, send, shownRequest } from "./upstream.ts";
 

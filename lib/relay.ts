@@ -17,8 +17,10 @@ import type { NeutralEvent, NeutralRequest, NeutralResponse, Part, Usage } from 
 import { type Call, decodeBody, destinationOf, type Plan, planCall, upstreamFormat } from "./plan.ts";
 import { type Arrived, failureReply, type Relayed, type ReplyContext, replyWith } from "./reply.ts";
 import type { Route } from "./router.ts";
-import { type Feed, PassFeed, TranslatedFeed, type Translation } from "./stream.ts";
-import { TappedFeed } from "./tapped.ts";
+import type { Feed } from "./feeds/feed.ts";
+import { PassFeed } from "./feeds/passed.ts";
+import { TappedFeed } from "./feeds/tapped.ts";
+import { TranslatedFeed, type Translation } from "./feeds/translated.ts";
 import { loseAssumed, openStopWitness } from "./translation/assumed_stop.ts";
 import { carrySignatures, openSignatureCarrier } from "./translation/call_signatures.ts";
 import { openObserver } from "./translation/carry.ts";

@@ -8,7 +8,8 @@ import type { FormatName } from "./neutral.ts";
 import type { Call } from "./plan.ts";
 import type { Route } from "./router.ts";
 import { secretsOf } from "./upstream.ts";
-import { bodyOf, type Feed, LateFeed, WholeFeed } from "./stream.ts";
+import { bodyOf, type Feed } from "./feeds/feed.ts";
+import { LateFeed, WholeFeed } from "./feeds/late.ts";
 import { rateLimitHeaders } from "./translation/ratelimit.ts";
 
 /** An answer that has come, as far as it decides the client's status. */

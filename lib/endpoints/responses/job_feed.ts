@@ -5,7 +5,7 @@ import { replayFrames } from "../../formats/responses/replay.ts";
 import type { Timeouts } from "../../config.ts";
 import { EVENT_STREAM, unbuffered } from "../../reply.ts";
 import type { Job } from "../../state/jobs.ts";
-import { bodyOf, type Feed } from "../../stream.ts";
+import { bodyOf, type Feed } from "../../feeds/feed.ts";
 
 const encoder = new TextEncoder();
 const KEEPALIVE = encoder.encode(FORMATS.responses.keepaliveFrame);

@@ -1,7 +1,7 @@
 /** A feed whose bytes are looked at, and maybe changed, as they pass. */
-import type { Failure } from "./base/failure.ts";
-import type { Tap } from "./format.ts";
-import type { Feed } from "./stream.ts";
+import type { Failure } from "../base/failure.ts";
+import type { Tap } from "../format.ts";
+import type { Feed } from "./feed.ts";
 
 export class TappedFeed implements Feed {
   readonly #feed: Feed;

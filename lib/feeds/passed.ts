@@ -1,0 +1,243 @@
+/** The feed of an answer whose bytes pass. */
+import { Buffer } from "node:buffer";
+import { TIMED_OUT } from "../base/clock.ts";
+import { cutOff, type Failure } from "../base/failure.ts";
+import { joinBytes, SseReader } from "../base/sse.ts";
+import type { Format, StreamDecoder } from "../format.ts";
+import { type Feed, isContent } from "./feed.ts";
+import { AFTER_FINISH_MS, Source } from "./source.ts";
+
+const encoder = new TextEncoder();
+
+/** An event that never ends is passed on in pieces from here on. */
+const MAX_HELD_BYTES = 64 * 1024;
+
+const MAX_OPENING_PIECES = 64;
+
+interface Probe {
+  sse: SseReader;
+  decoder: StreamDecoder;
+}
+
+/**
+ * The upstream's bytes as they are, handed on by whole events, so that a keep-alive or an error event can stand between
+ * any two. It only looks for the end: a stream that breaks off without one gets the client's error event.
+ */
+export class PassFeed implements Feed {
+  readonly #source: Source;
+  readonly #format: Format;
+  readonly #requestId: string;
+  /** Reads the first events, until one has content. */
+  #probe: Probe | undefined;
+  #stepping: Promise<void> | undefined;
+  /** What was read and not yet handed out. */
+  #out: Uint8Array[] = [];
+  /** A failure that came before any content. */
+  #early: Failure | undefined;
+  #held = new Uint8Array(0);
+  /** Part of an event is already out: nothing may be written before its end. */
+  #isMidEvent = false;
+  /** How that event began. */
+  #head = new Uint8Array(0);
+  /** The last bytes that were whole events. */
+  #tail: Uint8Array = new Uint8Array(0);
+  /** When the answer is taken for ended, once one of its last events has passed. */
+  #endBy: number | undefined;
+  #done = false;
+  #failed: Failure | undefined;
+  failure: Failure | undefined;
+
+  constructor(
+    body: ReadableStream<Uint8Array>,
+    abort: AbortController,
+    format: Format,
+    requestId: string,
+    decoder: StreamDecoder,
+  ) {
+    this.#source = new Source(body, abort);
+    this.#format = format;
+    this.#requestId = requestId;
+    this.#probe = { sse: new SseReader(), decoder };
+  }
+
+  /** An error among the opening events is a failure of its own, as if the upstream had said it by its status. */
+  async open(): Promise<Failure | undefined> {
+    while (this.#probe !== undefined && !this.#done) await this.#advance();
+    return this.#early;
+  }
+
+  async next(): Promise<Uint8Array | undefined> {
+    this.#probe = undefined;
+    for (;;) {
+      if (this.#out.length > 0) return this.#flush();
+      if (this.#done) return undefined;
+      await this.#advance();
+    }
+  }
+
+  #flush(): Uint8Array | undefined {
+    const out = this.#out;
+    this.#out = [];
+    return out.length === 1 ? out[0] : joinBytes(out);
+  }
+
+  /** One read at a time, whoever asks: `next` may come while `open` is still waiting. */
+  #advance(): Promise<void> {
+    return this.#stepping ??= this.#step().finally(() => this.#stepping = undefined);
+  }
+
+  #look(bytes: Uint8Array): void {
+    if (this.#probe === undefined) return;
+    // Opening events are small: what is larger is content of a kind that the decoder doesn't know.
+    if (this.#isMidEvent || this.#out.length > MAX_OPENING_PIECES) this.#probe = undefined;
+    else this.#decodeOpening(this.#probe, bytes);
+  }
+
+  #decodeOpening({ sse, decoder }: Probe, bytes: Uint8Array): void {
+    for (const event of sse.feed(bytes)) {
+      for (const neutral of decoder.decode(event)) {
+        if (neutral.t === "error") this.#early ??= neutral.failure;
+        else if (!isContent(neutral)) continue;
+        this.#probe = undefined;
+        return;
+      }
+    }
+  }
+
+  keepalive(): Uint8Array | undefined {
+    return this.#isMidEvent ? undefined : encoder.encode(this.#format.keepaliveFrame);
+  }
+
+  silentMs(): number {
+    return this.#source.silentMs();
+  }
+
+  fail(failure: Failure): void {
+    this.#failed = failure;
+    this.#source.close();
+  }
+
+  broken(failure: Failure): Uint8Array | undefined {
+    if (this.failure !== undefined) return undefined;
+    this.close();
+    return this.#broken(failure);
+  }
+
+  close(): void {
+    this.#done = true;
+    this.#source.close();
+  }
+
+  async #step(): Promise<void> {
+    const chunk = await this.#source.readBefore(this.#endBy);
+    if (this.#done) return;
+    const bytes = chunk instanceof Uint8Array
+      ? this.#upToBoundary(chunk)
+      : this.#end(this.#failed ?? (chunk === TIMED_OUT ? undefined : chunk));
+    if (bytes === undefined) return;
+    this.#out.push(bytes);
+    if (this.failure === undefined) this.#look(bytes);
+  }
+
+  /** The bytes that may go out now; the rest is held. */
+  #upToBoundary(chunk: Uint8Array): Uint8Array | undefined {
+    const bytes = this.#held.length === 0 ? chunk : joinBytes([this.#held, chunk]);
+    const boundary = lastBoundary(bytes);
+    if (boundary === 0 && bytes.length < MAX_HELD_BYTES) {
+      this.#held = bytes.slice();
+      return undefined;
+    }
+    const out = boundary === 0 ? bytes : bytes.subarray(0, boundary);
+    this.#held = bytes.slice(out.length);
+    this.#lookForEnd(out, boundary === 0);
+    return out;
+  }
+
+  /** `isCut`: the event goes on after these bytes, so that it ends nothing yet. */
+  #lookForEnd(bytes: Uint8Array, isCut: boolean): void {
+    if (isCut && !this.#isMidEvent) this.#head = bytes.slice(0, HEAD_BYTES);
+    const ends = isCut ? false : this.#isTerminal(bytes) || (this.#isMidEvent && this.#isTerminal(this.#head));
+    this.#isMidEvent = isCut;
+    if (ends) this.#endBy ??= Date.now() + AFTER_FINISH_MS;
+    this.#tail = bytes.length > TAIL_BYTES
+      ? bytes.slice(-TAIL_BYTES)
+      : joinBytes([this.#tail, bytes]).slice(-TAIL_BYTES);
+  }
+
+  #isTerminal(bytes: Uint8Array): boolean {
+    const buffer = bufferOf(bytes);
+    return this.#format.terminals.some((terminal) => beginsLine(buffer, terminal));
+  }
+
+  #end(failure: Failure | undefined): Uint8Array | undefined {
+    this.#done = true;
+    const rest = this.#held;
+    this.#held = new Uint8Array(0);
+    const isWhole = rest.length > 0 && !this.#isMidEvent && isWholeEvent(rest);
+    if (isWhole) this.#lookForEnd(rest, false);
+    const hasEnded = this.#endBy !== undefined ||
+      (!this.#isMidEvent && this.#format.endsSoftly(new TextDecoder().decode(this.#tail)));
+    if (hasEnded && this.#failed === undefined) {
+      this.#source.finish();
+      return isWhole ? rest : undefined;
+    }
+    this.#source.close();
+    return this.#broken(failure ?? this.#mislabelled(rest) ?? cutOff());
+  }
+
+  /** What is held is a part of an event that will never be whole: no client could read it. */
+  #broken(failure: Failure): Uint8Array {
+    this.failure = failure;
+    if (this.#probe !== undefined) this.#early ??= failure;
+    const frame = this.#format.errorFrame(failure, this.#requestId);
+    return encoder.encode(this.#isMidEvent ? `\n\n${frame}` : frame);
+  }
+
+  /** An error as JSON where a stream was announced. */
+  #mislabelled(rest: Uint8Array): Failure | undefined {
+    const text = new TextDecoder().decode(rest).trimStart();
+    const isAlone = text.startsWith("{") && this.#tail.length === 0 && this.#probe !== undefined;
+    return isAlone ? this.#format.decodeError(MISLABELLED_STATUS, new Headers(), text) : undefined;
+  }
+}
+
+/** An error that came with status 200: its own words decide. */
+const MISLABELLED_STATUS = 502;
+
+const HEAD_BYTES = 256;
+const TAIL_BYTES = 4096;
+
+/** Whether a line of the buffer begins with `text`. */
+function beginsLine(buffer: Buffer, text: string): boolean {
+  for (let at = buffer.indexOf(text); at !== -1; at = buffer.indexOf(text, at + 1)) {
+    if (at === 0 || buffer[at - 1] === LF || buffer[at - 1] === CR) return true;
+  }
+  return false;
+}
+
+const LF = 10;
+const CR = 13;
+
+/** An event that only lacks its blank line: its data can be read. */
+function isWholeEvent(bytes: Uint8Array): boolean {
+  const reader = new SseReader();
+  const [event] = [...reader.feed(bytes), ...reader.end()];
+  if (event === undefined) return false;
+  try {
+    return event.data === "[DONE]" || typeof JSON.parse(event.data) === "object";
+  } catch {
+    return false;
+  }
+}
+
+function bufferOf(bytes: Uint8Array): Buffer {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}
+
+/** The end of the last whole event in `bytes`, 0 where there is none. */
+function lastBoundary(bytes: Uint8Array): number {
+  const buffer = bufferOf(bytes);
+  const lf = buffer.lastIndexOf("\n\n");
+  const crlf = buffer.lastIndexOf("\r\n\r\n");
+  return Math.max(lf === -1 ? 0 : lf + 2, crlf === -1 ? 0 : crlf + 4);
+}

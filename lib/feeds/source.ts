@@ -1,0 +1,70 @@
+/** What a feed reads from. */
+import { TIMED_OUT, within } from "../base/clock.ts";
+import { cutOff, type Failure } from "../base/failure.ts";
+
+/** Reads an upstream's body, and lets go of it in each of the ways that a stream can end. */
+export class Source {
+  readonly #reader: ReadableStreamDefaultReader<Uint8Array>;
+  readonly #abort: AbortController;
+  /** Since when a read is waiting; undefined while nobody asks: a slow client is no silent upstream. */
+  #waitingSince: number | undefined;
+  #closed = false;
+
+  constructor(body: ReadableStream<Uint8Array>, abort: AbortController) {
+    this.#reader = body.getReader();
+    this.#abort = abort;
+  }
+
+  /** A chunk, undefined at the end, or the failure that broke it off. */
+  async read(): Promise<Uint8Array | undefined | Failure> {
+    this.#waitingSince ??= Date.now();
+    try {
+      const { done, value } = await this.#reader.read();
+      return done ? undefined : value;
+    } catch (error) {
+      return { ...cutOff(), cause: error };
+    } finally {
+      this.#waitingSince = undefined;
+    }
+  }
+
+  /** The same, or `TIMED_OUT` at that time; undefined: there is none. */
+  async readBefore(time: number | undefined): Promise<Uint8Array | undefined | Failure | typeof TIMED_OUT> {
+    return time === undefined ? await this.read() : await within(this.read(), Math.max(0, time - Date.now()));
+  }
+
+  silentMs(): number {
+    return this.#waitingSince === undefined ? 0 : Date.now() - this.#waitingSince;
+  }
+
+  /** The answer was complete: what is left is read, so that the connection can serve again. */
+  finish(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    void within(this.#drain(), DRAIN_MS).then((outcome) => outcome === TIMED_OUT && this.#release());
+  }
+
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#release();
+  }
+
+  async #drain(): Promise<void> {
+    try {
+      while (!(await this.#reader.read()).done);
+    } catch {
+      // Broken off after its end: nothing is lost.
+    }
+  }
+
+  #release(): void {
+    this.#reader.cancel().catch(() => {});
+    this.#abort.abort();
+  }
+}
+
+const DRAIN_MS = 1000;
+
+/** How long an upstream may keep its connection open after it has said how the answer ended. */
+export const AFTER_FINISH_MS = 2000;

@@ -6,7 +6,7 @@ import type { HoldResult, Job, RunResult, Target } from "./load.ts";
 import type { MockStats } from "./mock.ts";
 import { cpuSeconds, machineSeconds, proportionalBytes, residentBytes } from "./proc.ts";
 import type { RequestShape } from "./requests.ts";
-import { ROOT, type ServerSpec, type Started, startScript, startServer } from "./servers.ts";
+import { OWN_RUNTIME, scriptCommand, type ServerSpec, type Started, startScript, startServer } from "./servers.ts";
 
 export interface Settings {
   rounds: number;
@@ -132,7 +132,8 @@ class LoadProcess {
   readonly #waiting: { resolve: (line: string) => void; reject: (error: Error) => void }[] = [];
 
   constructor() {
-    this.#child = spawn("bun", ["run", `${ROOT}scripts/bench/load.ts`], { stdio: ["pipe", "pipe", "inherit"] });
+    const [program, ...flags] = scriptCommand("load.ts", OWN_RUNTIME);
+    this.#child = spawn(program, flags, { stdio: ["pipe", "pipe", "inherit"] });
     const { stdout } = this.#child;
     if (stdout === null) throw new Error("The load generator has no output");
     createInterface({ input: stdout }).on("line", (line) => this.#waiting.shift()?.resolve(line));

@@ -29,6 +29,8 @@ export interface Comparison {
   /** Times the usual duration: paced streams cost little CPU a second, which is counted in hundredths of a second. */
   longer?: number;
   isQuick?: boolean;
+  /** Of each variant, before its first round. */
+  warmUpSeconds?: number;
 }
 
 /** The JIT takes its time, and the more of it the more code there is. */
@@ -41,13 +43,14 @@ export function compare(comparison: Comparison): Scenario {
 }
 
 async function runComparison(comparison: Comparison, bench: Bench): Promise<Section> {
-  const { name, title, pressure, variants, columns, claims, longer = 1 } = comparison;
+  const { name, title, pressure, variants, columns, claims, longer = 1, warmUpSeconds = FIRST_WARM_UP_SECONDS } =
+    comparison;
   const { rounds, seconds } = bench.settings;
   const servers = new Servers(bench);
   const samples: Sample[] = [];
   try {
     for (const { server, request } of variants) {
-      await bench.warmUp(await servers.get(server), request, pressure, FIRST_WARM_UP_SECONDS);
+      await bench.warmUp(await servers.get(server), request, pressure, warmUpSeconds);
     }
     for (let round = 0; round < rounds; round++) {
       for (const { name, server, request } of rotated(variants, round)) {

@@ -126,12 +126,23 @@ function openPeer(target: Target, bytes: Buffer): Peer {
   return new Peer(target.port, bytes, target.stream ? target.format : undefined, expectedOf(scriptOf(target.model)));
 }
 
+/** Paced streams begin one after another: those that begin as one stay as one, and every delta meets all others. */
+function streamMs({ model, stream }: Target): number {
+  const { deltas, paceUs } = scriptOf(model);
+  return stream ? deltas * paceUs / 1000 : 0;
+}
+
+async function pause(ms: number): Promise<void> {
+  if (ms > 0) await new Promise((resolve) => setTimeout(resolve, ms));
+}
+
 async function runClosed(job: Extract<Job, { connections: number }>): Promise<RunResult> {
   const bytes = requestBytes(job.target);
   const tally = new Tally();
   const until = performance.now() + job.seconds * 1000;
   let left = job.requests ?? Infinity;
-  const one = async (): Promise<void> => {
+  const one = async (at: number): Promise<void> => {
+    await pause(at * streamMs(job.target) / job.connections);
     const peer = openPeer(job.target, bytes);
     for (; performance.now() < until && left > 0;) {
       left--;
@@ -139,7 +150,7 @@ async function runClosed(job: Extract<Job, { connections: number }>): Promise<Ru
     }
     peer.leave();
   };
-  await Promise.all(Array.from({ length: job.connections }, one));
+  await Promise.all(Array.from({ length: job.connections }, (_, at) => one(at)));
   return tally.result();
 }
 
@@ -157,8 +168,7 @@ async function runOpen(job: Extract<Job, { ratePerSecond: number }>): Promise<Ru
   const total = Math.floor(job.seconds * job.ratePerSecond);
   for (let at = 0; at < total; at++) {
     const plannedAt = since + at * 1000 / job.ratePerSecond;
-    const early = plannedAt - performance.now();
-    if (early > 0) await new Promise((resolve) => setTimeout(resolve, early));
+    await pause(plannedAt - performance.now());
     asked.push(ask(plannedAt));
   }
   await Promise.all(asked);
@@ -175,8 +185,7 @@ class Held {
     const bytes = requestBytes(target);
     const since = performance.now();
     for (let at = 0; at < streams; at++) {
-      const early = since + at * 1000 / perSecond - performance.now();
-      if (early > 1) await new Promise((resolve) => setTimeout(resolve, early));
+      await pause(since + at * 1000 / perSecond - performance.now());
       const peer = openPeer(target, bytes);
       this.#peers.push(peer);
       void peer.ask(performance.now()).then(({ fault }) => {
@@ -185,7 +194,7 @@ class Held {
     }
     const deadline = performance.now() + 30_000;
     while (performance.now() < deadline && this.look().open + this.#failed < this.#peers.length) {
-      await new Promise((resolve) => setTimeout(resolve, 20));
+      await pause(20);
     }
     return this.look();
   }

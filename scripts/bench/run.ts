@@ -10,9 +10,9 @@ import process from "node:process";
 import { parseArgs } from "node:util";
 import { Bench, type Settings } from "./bench.ts";
 import type { Scenario } from "./compare.ts";
-import { sectionMarkdown, sectionText, summaryMarkdown } from "./report.ts";
+import { documentWith, type Kept, type Machine, tablesOf } from "./document.ts";
+import { sectionText } from "./report.ts";
 import { scenarios } from "./scenarios.ts";
-import type { Section } from "./sections.ts";
 import { ROOT } from "./servers.ts";
 
 const HELP = `bun run bench [--only NAME,…] [--rounds N] [--seconds S] [--quick] [--out DIR] [--docs] [--list]
@@ -23,26 +23,9 @@ const HELP = `bun run bench [--only NAME,…] [--rounds N] [--seconds S] [--quic
   --soak     seconds of the soak (default 120)
   --quick    about a minute: 2 rounds of half a second, the main scenarios alone
   --out      writes results.json and tables.md there; what other scenarios have left there stays
-  --docs     the same to docs/performance, and the tables into docs/PERFORMANCE.md
+  --docs     results.json to docs/performance, and the tables into docs/PERFORMANCE.md
   --list     the names of the scenarios
 `;
-
-interface Machine {
-  cpu: string;
-  cores: number;
-  memoryGb: number;
-  kernel: string;
-  bun: string;
-  deno: string;
-  commit: string;
-}
-
-/** A section with when and how it came about. */
-interface Kept extends Section {
-  at: string;
-  command: string;
-  machine: Machine;
-}
 
 interface Options {
   settings: Settings;
@@ -128,33 +111,12 @@ function write(out: string, fresh: readonly Kept[]): Kept[] {
   const all = [...stale, ...fresh].sort((a, b) => order.indexOf(a.name) - order.indexOf(b.name));
   const sections = all.map((section) => JSON.stringify(section));
   writeFileSync(file, `[\n${sections.join(",\n")}\n]\n`);
-  writeFileSync(join(out, "tables.md"), tablesOf(all));
   return all;
 }
 
-function tablesOf(sections: readonly Kept[]): string {
-  const [first] = sections;
-  if (first === undefined) return "";
-  const { machine } = first;
-  const runs = [
-    ...new Set(sections.map(({ at, command, machine }) => `${at.slice(0, 10)}, ${machine.commit}: \`${command}\``)),
-  ];
-  const about = `${machine.cores} × ${machine.cpu}, ${machine.memoryGb} GB, Linux ${machine.kernel}; ` +
-    `Bun ${machine.bun}, ${machine.deno || "no Deno"}. Runs (date, commit):\n\n${
-      runs.map((run) => `- ${run}`).join("\n")
-    }\n`;
-  return `${about}\n## Targets\n\n${summaryMarkdown(sections)}\n## Figures\n\n${
-    sections.map(sectionMarkdown).join("\n")
-  }`;
-}
-
-const MARKS = ["<!-- made by bun run bench --docs: begin -->", "<!-- end -->"] as const;
-
 function writeDocs(sections: readonly Kept[]): void {
   const file = `${ROOT}docs/PERFORMANCE.md`;
-  const text = readFileSync(file, "utf8");
-  const [begin, end] = [text.indexOf(MARKS[0]) + MARKS[0].length, text.indexOf(MARKS[1])];
-  writeFileSync(file, `${text.slice(0, begin)}\n\n${tablesOf(sections)}\n${text.slice(end)}`);
+  writeFileSync(file, documentWith(readFileSync(file, "utf8"), sections));
 }
 
 const options = readOptions();
@@ -168,4 +130,5 @@ if (options.list) {
   const fresh = await runAll(list, options.settings);
   const all = options.out === undefined ? fresh : write(options.out, fresh);
   if (options.docs) writeDocs(all);
+  else if (options.out !== undefined) writeFileSync(join(options.out, "tables.md"), tablesOf(all));
 }

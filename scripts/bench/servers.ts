@@ -26,10 +26,19 @@ export type ServerSpec =
   | { kind: "bare"; runtime?: RuntimeName }
   | { kind: "naive"; to: FormatName; runtime?: RuntimeName };
 
+/** The one that runs this. */
+export const OWN_RUNTIME: RuntimeName = "Bun" in globalThis ? "bun" : "deno";
+
 const COMMANDS: Readonly<Record<RuntimeName, readonly string[]>> = {
-  bun: ["bun", "run"],
-  deno: ["deno", "run", "-A"],
+  bun: [OWN_RUNTIME === "bun" ? process.execPath : "bun", "run"],
+  deno: [OWN_RUNTIME === "deno" ? process.execPath : "deno", "run", "-A"],
 };
+
+/** The command that runs a script of this folder. */
+export function scriptCommand(file: string, runtime: RuntimeName): [string, ...string[]] {
+  const [program = "", ...flags] = COMMANDS[runtime];
+  return [program, ...flags, join(ROOT, "scripts/bench", file)];
+}
 
 export function hasDeno(): boolean {
   return spawnSync("deno", ["--version"]).status === 0;
@@ -48,15 +57,14 @@ export async function startServer(spec: ServerSpec, upstream: Started): Promise<
 }
 
 /** A script of this folder that prints `listening PORT`. */
-export async function startScript(file: string, flags: string[] = [], runtime: RuntimeName = "bun"): Promise<Started> {
+export async function startScript(file: string, flags: string[] = [], runtime = OWN_RUNTIME): Promise<Started> {
   // Without this Bun's fetch keeps 256 requests in flight at most; the gateway lifts that by itself.
   const env = { ...process.env, BUN_CONFIG_MAX_HTTP_REQUESTS: "65336" };
-  const command = [...COMMANDS[runtime], join(ROOT, "scripts/bench", file), ...flags];
-  return await start(command, /listening (\d+)/, "pipe", env);
+  return await start([...scriptCommand(file, runtime), ...flags], /listening (\d+)/, "pipe", env);
 }
 
 async function startGateway(
-  { runtime = "bun", workers }: Extract<ServerSpec, { kind: "gateway" }>,
+  { runtime = OWN_RUNTIME, workers }: Extract<ServerSpec, { kind: "gateway" }>,
   upstreamPort: number,
 ): Promise<Started> {
   const folder = mkdtempSync(join(tmpdir(), "trivium-bench-"));
@@ -102,7 +110,8 @@ export function takesWorkers(): boolean {
   const folder = mkdtempSync(join(tmpdir(), "trivium-bench-"));
   const config = join(folder, "config.yaml");
   writeFileSync(config, gatewayConfig(1, 2));
-  const { status } = spawnSync("bun", ["run", `${ROOT}main.ts`, "check", "--config", config]);
+  const [program = "", ...runs] = COMMANDS[OWN_RUNTIME];
+  const { status } = spawnSync(program, [...runs, `${ROOT}main.ts`, "check", "--config", config]);
   rmSync(folder, { recursive: true });
   return status === 0;
 }

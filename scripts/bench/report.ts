@@ -33,10 +33,11 @@ function faultsLine({ samples }: Section): string[] {
   return faults === 0 ? [] : [`✗ ${faults} answers were faulty`];
 }
 
-/** How busy the machine was with other things: the median of all measurements, in cores. */
+/** What else needed the machine: medians over all measurements. A generator near one core is the bottleneck. */
 function noiseLine({ samples }: Section): string[] {
-  const other = samples.flatMap(({ figures }) => figures["otherCores"] ?? []);
-  return other.length === 0 ? [] : [`  (other processes used ${shown(spreadOf(other).median)} cores meanwhile)`];
+  const cores = (figure: string) => shown(spreadOf(samples.flatMap(({ figures }) => figures[figure] ?? [])).median);
+  if (!samples.some(({ figures }) => "otherCores" in figures)) return [];
+  return [`  cores used by load: ${cores("loadCores")}, mock: ${cores("mockCores")}, others: ${cores("otherCores")}`];
 }
 
 export function sectionText(section: Section): string {

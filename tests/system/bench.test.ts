@@ -6,7 +6,7 @@ import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
 import { afterAll, beforeAll, describe, test } from "bun:test";
 import { Bench } from "../../scripts/bench/bench.ts";
-import { compare, passing, streamed } from "../../scripts/bench/compare.ts";
+import { compare, streamed } from "../../scripts/bench/compare.ts";
 import { FORMATS, modelName, scriptOf, spoken, WHOLE_TEXT } from "../../scripts/bench/content.ts";
 import { sectionText } from "../../scripts/bench/report.ts";
 import { type Started, startScript } from "../../scripts/bench/servers.ts";

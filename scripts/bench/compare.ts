@@ -1,9 +1,8 @@
 /** The usual scenario: the same load on several servers, interleaved round by round, compared by one figure. */
 import type { Bench, Pressure } from "./bench.ts";
-import { type FormatName, modelName, type Script } from "./content.ts";
-import type { RequestShape } from "./requests.ts";
 import { type Claim, judge, type Sample, type Section } from "./sections.ts";
 import type { ServerSpec, Started } from "./servers.ts";
+import type { Variant } from "./variants.ts";
 
 export interface Scenario {
   /** For `--only`, which takes the beginning of it. */
@@ -11,12 +10,6 @@ export interface Scenario {
   run(bench: Bench): Promise<Section>;
   /** Part of `--quick`. */
   isQuick?: boolean;
-}
-
-export interface Variant {
-  name: string;
-  server: ServerSpec;
-  request: RequestShape;
 }
 
 export interface Comparison {
@@ -94,44 +87,4 @@ class Servers {
   async stop(): Promise<void> {
     for (const started of this.#started.values()) await started.stop();
   }
-}
-
-export interface Way {
-  client: FormatName;
-  upstream: FormatName;
-}
-
-/** All that are translated, streamed. */
-export const CROSS_WAYS: readonly Way[] = [
-  { client: "messages", upstream: "chat" },
-  { client: "chat", upstream: "messages" },
-  { client: "responses", upstream: "chat" },
-  { client: "chat", upstream: "responses" },
-  { client: "messages", upstream: "responses" },
-  { client: "responses", upstream: "messages" },
-];
-
-export function passing(format: FormatName): Way {
-  return { client: format, upstream: format };
-}
-
-export function shownWay({ client, upstream }: Way): string {
-  return client === upstream ? client : `${client}→${upstream}`;
-}
-
-/** A stream by a script. `alias`: the gateway's name for the model isn't the upstream's. */
-export function streamed(way: Way, script: Partial<Script> = {}, alias = false): RequestShape {
-  const { thinking = false, tools = false } = script;
-  return {
-    format: way.client,
-    model: modelName(`${alias ? "my-" : ""}${way.upstream}-`, script),
-    stream: true,
-    thinking,
-    ...(tools ? { tools: 4 } : {}),
-  };
-}
-
-/** An answer that comes whole. */
-export function wholeAnswer(way: Way, more: Partial<RequestShape> = {}, alias = false): RequestShape {
-  return { ...streamed(way, {}, alias), stream: false, ...more };
 }

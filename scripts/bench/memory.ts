@@ -1,9 +1,10 @@
 /** Scenarios about memory: at rest, per open stream, for a large body, over time. */
 import { type Bench, type Figures, memoryFigures, type Pressure, sleep } from "./bench.ts";
-import { passing, rotated, type Scenario, streamed, type Variant, type Way, wholeAnswer } from "./compare.ts";
+import { rotated, type Scenario } from "./compare.ts";
 import { cpuSeconds, forgetPeak, peakBytes, proportionalBytes, residentBytes } from "./proc.ts";
 import { type Claim, judge, type Sample, type Section } from "./sections.ts";
 import type { Started } from "./servers.ts";
+import { bare, gateway, M2C, passing, streamed, type Variant, type Way, wholeAnswer } from "./variants.ts";
 
 /** Each measurement starts a process of its own: more rounds than this bring little. */
 const MOST_ROUNDS = 3;
@@ -12,80 +13,70 @@ const REST_MS = 2000;
 
 const FEW: Pressure = { connections: 4 };
 
-/** Every variant in a fresh process, every round. */
-async function eachFresh<V extends Variant>(
-  bench: Bench,
-  variants: readonly V[],
-  measure: (server: Started, variant: V) => Promise<Figures>,
-): Promise<Sample[]> {
-  const samples: Sample[] = [];
-  for (let round = 0; round < Math.min(bench.settings.rounds, MOST_ROUNDS); round++) {
-    for (const variant of rotated(variants, round)) {
-      const server = await bench.start(variant.server);
-      try {
-        samples.push({ variant: variant.name, round, figures: await measure(server, variant) });
-      } finally {
-        await server.stop();
-      }
-    }
-  }
-  return samples;
+interface FreshScenario<V extends Variant> {
+  name: string;
+  title: string;
+  columns: Section["columns"];
+  variants: readonly V[];
+  claims: readonly Claim[];
+  measure(bench: Bench, server: Started, variant: V): Promise<Figures>;
 }
 
-function sectionOf(section: Omit<Section, "verdicts">, claims: readonly Claim[]): Section {
-  return { ...section, verdicts: claims.map((claim) => judge(claim, section.samples)) };
+/** Every variant in a process of its own, every round. */
+function eachFresh<V extends Variant>({ name, variants, claims, measure, ...section }: FreshScenario<V>): Scenario {
+  const run = async (bench: Bench): Promise<Section> => {
+    const samples: Sample[] = [];
+    for (let round = 0; round < Math.min(bench.settings.rounds, MOST_ROUNDS); round++) {
+      for (const variant of rotated(variants, round)) {
+        const server = await bench.start(variant.server);
+        try {
+          samples.push({ variant: variant.name, round, figures: await measure(bench, server, variant) });
+        } finally {
+          await server.stop();
+        }
+      }
+    }
+    samples.sort((a, b) => a.round - b.round);
+    const { title, columns } = section;
+    return { name, title, columns, samples, verdicts: claims.map((claim) => judge(claim, samples)) };
+  };
+  return { name, run };
 }
 
 /** The gateway before its first request and after some thousand, with nothing to do. */
 export function idleMemory(): Scenario {
   const request = wholeAnswer(passing("chat"));
-  const variants: Variant[] = [
-    { name: "gateway", server: { kind: "gateway" }, request },
-    { name: "bare", server: { kind: "bare" }, request },
-  ];
-  const measure = async (bench: Bench, server: Started): Promise<Figures> => {
-    await sleep(REST_MS);
-    const freshMb = residentBytes(server.pid) / 1e6;
-    await bench.warmUp(server, request, FEW, 2);
-    await sleep(REST_MS);
-    return { freshMb, ...memoryFigures(server) };
-  };
-  return {
+  return eachFresh({
     name: "idle-memory",
-    run: async (bench) =>
-      sectionOf({
-        name: "idle-memory",
-        title: "Memory at rest",
-        columns: { freshMb: "RSS before the first request, MB", residentMb: "RSS after some thousand, MB" },
-        samples: await eachFresh(bench, variants, (server) => measure(bench, server)),
-      }, [{ figure: "freshMb", of: "gateway", limit: { atMost: 70 }, unit: "MB" }]),
-  };
+    title: "Memory at rest",
+    columns: { freshMb: "RSS before the first request, MB", residentMb: "RSS after some thousand, MB" },
+    variants: [gateway("gateway", request), bare(request)],
+    claims: [{ figure: "freshMb", of: "gateway", limit: { atMost: 70 }, unit: "MB" }],
+    measure: async (bench, server) => {
+      await sleep(REST_MS);
+      const freshMb = residentBytes(server.pid) / 1e6;
+      await bench.warmUp(server, request, FEW, 2);
+      await sleep(REST_MS);
+      return { freshMb, ...memoryFigures(server) };
+    },
+  });
 }
 
-export interface IdleStreams {
-  name: string;
-  title: string;
-  variants: readonly (Variant & { streams: number })[];
-  columns: Section["columns"];
-  claims: readonly Claim[];
-}
+/** How many streams of a variant are open at once. */
+export type Held = Variant & { streams: number };
 
 const WATCH_MS = 8000;
 const STREAMS_PER_SECOND = 500;
 
 /** Many slow streams held open: memory and CPU of each, and their end when all clients leave at once. */
-export function idleStreams({ name, title, variants, columns, claims }: IdleStreams): Scenario {
-  const run = async (bench: Bench): Promise<Section> => {
-    const samples = await eachFresh(bench, variants, (server, variant) => heldOpen(bench, server, variant));
-    return sectionOf({ name, title, columns, samples }, claims);
-  };
-  return { name, run };
+export function idleStreams(scenario: Omit<FreshScenario<Held>, "measure">): Scenario {
+  return eachFresh({ ...scenario, measure: heldOpen });
 }
 
 async function heldOpen(
   bench: Bench,
   server: Started,
-  { request, streams }: Variant & { streams: number },
+  { request, streams }: Held,
 ): Promise<Figures> {
   const target = { ...request, port: server.port };
   await bench.warmUp(server, streamed(wayOf(request)), FEW, 0.5);
@@ -138,39 +129,32 @@ const BODY_BYTES = 20 * 1024 * 1024;
 
 /** What one request of 20 MiB costs at its peak, in times of its size. */
 export function bodySize(): Scenario {
-  const small = wholeAnswer(passing("chat"));
   const large = (way: Way) => wholeAnswer(way, { promptBytes: BODY_BYTES });
-  const variants: Variant[] = [
-    { name: "gateway", server: { kind: "gateway" }, request: large(passing("chat")) },
-    {
-      name: "gateway, messages→chat",
-      server: { kind: "gateway" },
-      request: large({ client: "messages", upstream: "chat" }),
-    },
-    { name: "bare", server: { kind: "bare" }, request: large(passing("chat")) },
-  ];
-  const measure = async (bench: Bench, server: Started, { request }: Variant): Promise<Figures> => {
-    await bench.warmUp(server, small, FEW, 0.2);
-    await sleep(REST_MS);
-    const before = residentBytes(server.pid);
-    forgetPeak(server.pid);
-    const cpu = cpuSeconds(server.pid);
-    const job = { do: "run", target: { ...request, port: server.port }, connections: 1, requests: 1 } as const;
-    const { firstFault } = await bench.load.run({ ...job, seconds: 60 });
-    if (firstFault !== undefined) throw new Error(firstFault);
-    const cpuMs = (cpuSeconds(server.pid) - cpu) * 1000;
-    return { timesBody: (peakBytes(server.pid) - before) / BODY_BYTES, cpuMs };
-  };
-  return {
+  return eachFresh({
     name: "body-size",
-    run: async (bench) =>
-      sectionOf({
-        name: "body-size",
-        title: "A request body of 20 MiB: peak of memory above that at rest",
-        columns: { timesBody: "× body", cpuMs: "CPU ms" },
-        samples: await eachFresh(bench, variants, (server, variant) => measure(bench, server, variant)),
-      }, [{ figure: "timesBody", of: "gateway", limit: { atMost: 2 }, unit: "× body" }]),
-  };
+    title: "A request body of 20 MiB: peak of memory above that at rest",
+    columns: { timesBody: "× body", cpuMs: "CPU ms" },
+    variants: [
+      gateway("gateway", large(passing("chat"))),
+      gateway("gateway, messages→chat", large(M2C)),
+      bare(large(passing("chat"))),
+    ],
+    claims: [{ figure: "timesBody", of: "gateway", limit: { atMost: 2 }, unit: "× body" }],
+    measure: oneLargeBody,
+  });
+}
+
+async function oneLargeBody(bench: Bench, server: Started, { request }: Variant): Promise<Figures> {
+  await bench.warmUp(server, wholeAnswer(passing("chat")), FEW, 0.2);
+  await sleep(REST_MS);
+  const before = residentBytes(server.pid);
+  forgetPeak(server.pid);
+  const cpu = cpuSeconds(server.pid);
+  const target = { ...request, port: server.port };
+  const { firstFault } = await bench.load.run({ do: "run", target, connections: 1, requests: 1, seconds: 60 });
+  if (firstFault !== undefined) throw new Error(firstFault);
+  const cpuMs = (cpuSeconds(server.pid) - cpu) * 1000;
+  return { timesBody: (peakBytes(server.pid) - before) / BODY_BYTES, cpuMs };
 }
 
 const MARKS = 6;
@@ -190,12 +174,14 @@ export function soak(way: Way): Scenario {
     } finally {
       await server.stop();
     }
-    return sectionOf({
+    const claim = { figure: "residentMb", of: `mark ${MARKS}`, against: `mark ${MARKS / 2}`, limit: { atMost: 1.1 } };
+    return {
       name: "soak",
       title: `${bench.settings.soakSeconds} s of streams, passed and translated in turns, 4 connections`,
       columns: { residentMb: "RSS MB", proportionalMb: "PSS MB", cpuUsPerRequest: "CPU µs/stream" },
       samples,
-    }, [{ figure: "residentMb", of: `mark ${MARKS}`, against: `mark ${MARKS / 2}`, limit: { atMost: 1.1 } }]);
+      verdicts: [judge(claim, samples)],
+    };
   };
   return { name: "soak", run };
 }

@@ -1,57 +1,32 @@
 /** Every scenario, in the order of the report. A new one: a line of `compare({ … })` here. */
-import {
-  compare,
-  type Comparison,
-  CROSS_WAYS,
-  passing,
-  type Scenario,
-  shownWay,
-  streamed,
-  type Variant,
-  type Way,
-  wholeAnswer,
-} from "./compare.ts";
+import { compare, type Comparison, type Scenario } from "./compare.ts";
 import { FORMATS, type Script } from "./content.ts";
 import { bodySize, idleMemory, idleStreams, soak } from "./memory.ts";
-import type { Claim, Section } from "./sections.ts";
+import { HISTORY, LINEAR, STREAM_COUNT, WORKERS } from "./scenarios_linear.ts";
+import type { Claim } from "./sections.ts";
 import { coldStart, executableSize } from "./starts.ts";
-import { hasDeno, type RuntimeName, takesWorkers } from "./servers.ts";
-
-const PER_REQUEST: Section["columns"] = {
-  cpuUsPerRequest: "CPU µs/request",
-  requestsPerSecond: "requests/s",
-  latencyP50Ms: "p50 ms",
-  latencyP99Ms: "p99 ms",
-};
-const PER_STREAM: Section["columns"] = {
-  cpuUsPerRequest: "CPU µs/stream",
-  cpuUsPerDelta: "µs/delta",
-  readsPerRequest: "reads/stream",
-  requestsPerSecond: "streams/s",
-  firstTokenP50Ms: "first token p50 ms",
-};
-const PACED: Section["columns"] = {
-  cpuUsPerDelta: "CPU µs/delta",
-  firstTokenP50Ms: "first token p50 ms",
-  firstTokenP99Ms: "p99 ms",
-  gapP99Ms: "gap p99 ms",
-};
-
-const AT_ONCE: Partial<Script> = {};
-const EACH_5_MS: Partial<Script> = { paceUs: 5000 };
-const FULL: Partial<Script> = { thinking: true, tools: true };
+import { hasDeno, OWN_RUNTIME, type RuntimeName, takesWorkers } from "./servers.ts";
+import {
+  AT_ONCE,
+  atOnce,
+  bare,
+  CROSS_WAYS,
+  EACH_5_MS,
+  FULL,
+  gateway,
+  M2C,
+  paced,
+  passing,
+  PER_REQUEST,
+  shownWay,
+  streamed,
+  type Way,
+  wholeAnswer,
+} from "./variants.ts";
 
 const PASS_WHOLE_LIMIT = { atMost: 1.3 };
 const PASS_STREAM_LIMIT = { atMost: 1.1 };
 const TRANSLATED_LIMIT = { atMost: 0.9 };
-
-function gateway(name: string, request: Variant["request"], runtime: RuntimeName = "bun"): Variant {
-  return { name, server: { kind: "gateway", runtime }, request };
-}
-
-function bare(request: Variant["request"], runtime: RuntimeName = "bun"): Variant {
-  return { name: "bare", server: { kind: "bare", runtime }, request };
-}
 
 /** The gateway against the bare proxy, with a model that has its own name at the upstream, and one that hasn't. */
 function passed(way: Way, script: Partial<Script>): Pick<Comparison, "variants" | "claims"> {
@@ -71,7 +46,7 @@ function passed(way: Way, script: Partial<Script>): Pick<Comparison, "variants" 
 function translated(
   way: Way,
   script: Partial<Script>,
-  runtime: RuntimeName = "bun",
+  runtime: RuntimeName = OWN_RUNTIME,
 ): Pick<Comparison, "variants" | "claims"> {
   const figure = script.paceUs === undefined ? "cpuUsPerRequest" : "cpuUsPerDelta";
   const request = streamed(way, script);
@@ -84,9 +59,6 @@ function translated(
     claims: [{ figure, of: "gateway", against: "naive", ...limit }],
   };
 }
-
-const atOnce = { pressure: { connections: 16 }, columns: PER_STREAM };
-const paced = { pressure: { connections: 32 }, columns: PACED, longer: 1.5 };
 
 const PASSED: Scenario[] = [
   compare({
@@ -152,7 +124,7 @@ const FIRST_TOKEN: Scenario = compare({
   variants: [
     { name: "direct", server: { kind: "direct" }, request: streamed(passing("chat"), { ...EACH_5_MS, deltas: 20 }) },
     gateway("gateway", streamed(passing("chat"), { ...EACH_5_MS, deltas: 20 })),
-    gateway("gateway, messages→chat", streamed({ client: "messages", upstream: "chat" }, { ...EACH_5_MS, deltas: 20 })),
+    gateway("gateway, messages→chat", streamed(M2C, { ...EACH_5_MS, deltas: 20 })),
     bare(streamed(passing("chat"), { ...EACH_5_MS, deltas: 20 })),
   ],
   claims: ["gateway", "gateway, messages→chat", "bare"].flatMap((of) => [
@@ -164,72 +136,6 @@ const FIRST_TOKEN: Scenario = compare({
 function limitOf(variant: string, atMost: number): Pick<Claim, "limit"> {
   return variant === "bare" ? {} : { limit: { atMost } };
 }
-
-const M2C: Way = { client: "messages", upstream: "chat" };
-
-/** Cost per delta must not grow with anything. */
-const LINEAR: Scenario[] = [passing("chat"), M2C].flatMap((way) => [
-  compare({
-    name: `linear-deltas-${way.client}-${way.upstream}`,
-    title: `Cost per delta, ${shownWay(way)}: streams of 100 and of 10,000 deltas`,
-    pressure: { connections: 8 },
-    columns: PER_STREAM,
-    variants: [100, 10_000].map((deltas) => gateway(`${deltas} deltas`, streamed(way, { deltas }))),
-    claims: [{ figure: "cpuUsPerDelta", of: "10000 deltas", against: "100 deltas", limit: { atMost: 1.1 } }],
-  }),
-  compare({
-    name: `linear-tools-${way.client}-${way.upstream}`,
-    title: `Cost per delta, ${shownWay(way)}: 1 and 200 tools in the request, streams of 10,000 deltas`,
-    pressure: { connections: 2 },
-    longer: 2,
-    columns: PER_STREAM,
-    variants: [1, 200].map((tools) => gateway(`${tools} tools`, { ...streamed(way, { deltas: 10_000 }), tools })),
-    claims: [{ figure: "cpuUsPerDelta", of: "200 tools", against: "1 tools", limit: { atMost: 1.1 } }],
-  }),
-]);
-
-/** The same number of deltas a second in all; what a bare proxy's cost grows by is that of cold caches. */
-const STREAM_COUNT: Scenario = idleStreams({
-  name: "linear-streams",
-  title: "Cost per delta: 1 stream of 500 deltas a second, 1,000 streams of one each 2 s",
-  columns: { cpuUsPerDelta: "CPU µs/delta" },
-  ...forBoth((name, server, way) =>
-    [{ streams: 1, paceUs: 2000 }, { streams: 1000, paceUs: 2_000_000 }].map(({ streams, paceUs }) => (
-      { name: `${name}, ${streams}`, server, request: streamed(way, { deltas: 10_000, paceUs }), streams }
-    ))
-  ),
-});
-
-function forBoth(
-  variantsOf: (name: string, server: Variant["server"], way: Way) => (Variant & { streams: number })[],
-): { variants: (Variant & { streams: number })[]; claims: Claim[] } {
-  const figure = "cpuUsPerDelta";
-  return {
-    variants: [
-      ...variantsOf("gateway", { kind: "gateway" }, passing("chat")),
-      ...variantsOf("gateway, messages→chat", { kind: "gateway" }, M2C),
-      ...variantsOf("bare", { kind: "bare" }, passing("chat")),
-    ],
-    claims: [
-      { figure, of: "gateway, 1000", against: "gateway, 1", limit: { atMost: 1.1 } },
-      { figure, of: "gateway, messages→chat, 1000", against: "gateway, messages→chat, 1", limit: { atMost: 1.1 } },
-      { figure, of: "bare, 1000", against: "bare, 1" },
-    ],
-  };
-}
-
-const HISTORY: Scenario = compare({
-  name: "history",
-  title: "A history of 500 messages and 2 MB, not streamed, 2 connections",
-  pressure: { connections: 2 },
-  columns: PER_REQUEST,
-  variants: [passing("chat"), ...CROSS_WAYS].map((way) =>
-    gateway(shownWay(way), wholeAnswer(way, { tools: 4, history: { messages: 500, bytes: 2_000_000 } }))
-  ),
-  claims: CROSS_WAYS.map((way) => (
-    { figure: "cpuUsPerRequest", of: shownWay(way), limit: { atMost: 25_000 }, unit: "µs" }
-  )),
-});
 
 const SLOW = { deltas: 1000, paceUs: 1_000_000 };
 
@@ -259,19 +165,6 @@ const IDLE: Scenario[] = [1000, 5000].map((streams) =>
     ],
   })
 );
-
-const WORKERS: Scenario = compare({
-  name: "workers",
-  title: "Two workers, messages→chat, a history of 500 messages and 2 MB (the load generator needs little for it)",
-  pressure: { connections: 8 },
-  columns: PER_REQUEST,
-  variants: [1, 2].map((workers) => ({
-    name: `${workers} workers`,
-    server: { kind: "gateway", workers },
-    request: wholeAnswer(M2C, { tools: 4, history: { messages: 500, bytes: 2_000_000 } }),
-  })),
-  claims: [{ figure: "requestsPerSecond", of: "2 workers", against: "1 workers", limit: { atLeast: 1.8 } }],
-});
 
 const DENO: Scenario[] = [
   compare({

@@ -1,12 +1,13 @@
 /** Scenarios about starting: from the command to the first answer, and what there is to load. */
 import { statSync } from "node:fs";
 import { type Bench, type Figures, memoryFigures } from "./bench.ts";
-import { passing, rotated, type Scenario, wholeAnswer } from "./compare.ts";
+import { rotated, type Scenario } from "./compare.ts";
 import { PATHS } from "./content.ts";
 import { cpuSeconds } from "./proc.ts";
 import { requestBody } from "./requests.ts";
 import { type Claim, judge, type Sample, type Section } from "./sections.ts";
 import { EXECUTABLE, hasExecutable, type ServerSpec } from "./servers.ts";
+import { passing, wholeAnswer } from "./variants.ts";
 
 interface Start {
   name: string;

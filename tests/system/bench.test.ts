@@ -6,10 +6,11 @@ import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
 import { afterAll, beforeAll, describe, test } from "bun:test";
 import { Bench } from "../../scripts/bench/bench.ts";
-import { compare, streamed } from "../../scripts/bench/compare.ts";
+import { compare } from "../../scripts/bench/compare.ts";
 import { FORMATS, modelName, scriptOf, spoken, WHOLE_TEXT } from "../../scripts/bench/content.ts";
 import { sectionText } from "../../scripts/bench/report.ts";
 import { type Started, startScript } from "../../scripts/bench/servers.ts";
+import { M2C, streamed } from "../../scripts/bench/variants.ts";
 import { openClient } from "../support/clients.ts";
 
 describe("the mock upstream", () => {
@@ -59,7 +60,7 @@ describe("the mock upstream", () => {
 });
 
 describe("a comparison", () => {
-  const request = streamed({ client: "messages", upstream: "chat" }, { thinking: true, tools: true });
+  const request = streamed(M2C, { thinking: true, tools: true });
   const smoke = compare({
     name: "smoke",
     title: "One connection",

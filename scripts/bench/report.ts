@@ -33,11 +33,16 @@ function faultsLine({ samples }: Section): string[] {
   return faults === 0 ? [] : [`✗ ${faults} answers were faulty`];
 }
 
+const QUIET_CORES = 0.2;
+
 /** What else needed the machine: medians over all measurements. A generator near one core is the bottleneck. */
 function noiseLine({ samples }: Section): string[] {
-  const cores = (figure: string) => shown(spreadOf(samples.flatMap(({ figures }) => figures[figure] ?? [])).median);
-  if (!samples.some(({ figures }) => "otherCores" in figures)) return [];
-  return [`  cores used by load: ${cores("loadCores")}, mock: ${cores("mockCores")}, others: ${cores("otherCores")}`];
+  const [load, mock, others] = ["loadCores", "mockCores", "otherCores"].map((figure) =>
+    spreadOf(samples.flatMap(({ figures }) => figures[figure] ?? [])).median
+  );
+  if (load === undefined || mock === undefined || others === undefined || Number.isNaN(others)) return [];
+  const warning = others > QUIET_CORES ? "; times and rates say little on so busy a machine" : "";
+  return [`· cores used by load: ${shown(load)}, mock: ${shown(mock)}, others: ${shown(others)}${warning}`];
 }
 
 export function sectionText(section: Section): string {
@@ -54,7 +59,7 @@ export function sectionMarkdown(section: Section): string {
   const [head = [], ...rows] = rowsOf(section);
   const line = (cells: readonly string[]) => `| ${cells.join(" | ")} |`;
   const table = [line(head), line(head.map(() => "---")), ...rows.map(line)];
-  const notes = [...section.verdicts.map(verdictLine), ...faultsLine(section)];
+  const notes = [...section.verdicts.map(verdictLine), ...faultsLine(section), ...noiseLine(section)];
   return `### ${section.title}\n\n${table.join("\n")}\n\n${notes.map((note) => `- ${note}`).join("\n")}\n`;
 }
 

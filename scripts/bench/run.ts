@@ -18,10 +18,10 @@ import { ROOT } from "./servers.ts";
 const HELP = `bun run bench [--only NAME,…] [--rounds N] [--seconds S] [--quick] [--out DIR] [--docs] [--list]
 
   --only     scenarios whose names begin so: pass-whole, pass, translate-stream, full-paced, idle, cold-start…
-  --rounds   interleaved rounds (default 5)
-  --seconds  of one measurement (default 2)
+  --rounds   interleaved rounds (default 7)
+  --seconds  of one measurement (default 1; more rounds are worth more than longer ones)
   --soak     seconds of the soak (default 120)
-  --quick    about a minute: 2 rounds of half a second, the main scenarios alone
+  --quick    about a minute: 3 short rounds of the main scenarios
   --out      writes results.json and tables.md there; what other scenarios have left there stays
   --docs     results.json to docs/performance, and the tables into docs/PERFORMANCE.md
   --list     the names of the scenarios
@@ -44,8 +44,8 @@ function readOptions(): Options {
   const isQuick = values.quick;
   return {
     settings: {
-      rounds: Number(values.rounds ?? (isQuick ? 2 : 5)),
-      seconds: Number(values.seconds ?? (isQuick ? 0.5 : 2)),
+      rounds: Number(values.rounds ?? (isQuick ? 3 : 7)),
+      seconds: Number(values.seconds ?? (isQuick ? 0.4 : 1)),
       soakSeconds: Number(values.soak ?? (isQuick ? 6 : 120)),
       isQuick,
     },

@@ -1,6 +1,7 @@
 /** The processes that a bench starts: mock, load generator, gateway, baselines. All on the loopback, on free ports. */
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { existsSync, mkdtempSync, openSync, rmSync, writeFileSync } from "node:fs";
+import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
@@ -70,10 +71,17 @@ async function startGateway(
   const folder = mkdtempSync(join(tmpdir(), "trivium-bench-"));
   const config = join(folder, "config.yaml");
   writeFileSync(config, gatewayConfig(upstreamPort, workers));
+  // Workers share one port, which they have to know.
+  const port = workers === undefined ? 0 : await freePort();
   const program = runtime === "compiled" ? [EXECUTABLE] : [...COMMANDS[runtime], `${ROOT}main.ts`];
   const log = openSync(join(folder, "access.log"), "w");
   const env = { ...process.env, BUN_CONFIG_MAX_HTTP_REQUESTS: undefined };
-  const started = await start([...program, "--config", config], /at http:\/\/\S+?:(\d+)/, log, env);
+  const started = await start(
+    [...program, "--config", config, "--port", String(port)],
+    /at http:\/\/\S+?:(\d+)/,
+    log,
+    env,
+  );
   const stop = async () => {
     await started.stop();
     rmSync(folder, { recursive: true });
@@ -138,6 +146,16 @@ async function start(
     child.on("exit", (code) => reject(new Error(`${command.join(" ")} ended with ${code}:\n${output}`)));
   });
   return { port, pid: child.pid ?? 0, stop: () => end(child) };
+}
+
+function freePort(): Promise<number> {
+  const server = createServer().listen(0, "127.0.0.1");
+  return new Promise((resolve) =>
+    server.once("listening", () => {
+      const address = server.address();
+      server.close(() => resolve(typeof address === "object" ? address?.port ?? 0 : 0));
+    })
+  );
 }
 
 const MAX_OUTPUT = 10_000;

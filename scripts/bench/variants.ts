@@ -85,4 +85,4 @@ export const EACH_5_MS: Partial<Script> = { paceUs: 5000 };
 export const FULL: Partial<Script> = { thinking: true, tools: true };
 
 export const atOnce = { pressure: { connections: 16 }, columns: PER_STREAM };
-export const paced = { pressure: { connections: 32 }, columns: PACED, longer: 1.5 };
+export const paced = { pressure: { connections: 32 }, columns: PACED, longer: 2 };

@@ -10,7 +10,7 @@ import type { Outcome } from "./reply.ts";
 import { Jobs } from "./state/jobs.ts";
 import { SqliteStore } from "./state/sqlite.ts";
 import type { StateStore } from "./state/store.ts";
-import { ReasoningMemory } from "./translation/carry.ts";
+import { LocalReasoning, ReasoningMemory } from "./translation/carry.ts";
 import { randomId } from "./translation/ids.ts";
 
 export interface Gateway {
@@ -55,7 +55,7 @@ class TriviumGateway implements Gateway {
     const { metrics } = this;
     const state = given ?? openState(config, metrics, log);
     const sockets = this.#sockets;
-    const memory = new ReasoningMemory(Date.now);
+    const memory = new ReasoningMemory(new LocalReasoning(Date.now));
     this.#services = { config, metrics, log, memory, sockets, state, jobs, since: Date.now() };
     metrics.gauge("trivium_in_flight", () => this.#inFlight);
     metrics.gauge("trivium_sockets", () => sockets.size);

@@ -123,11 +123,12 @@ export class SqliteStore implements StateStore {
     });
   }
 
-  put({ id, scope, createdAt, previousId, conversationId, response, input }: StoredResponse): boolean {
+  put({ id, scope, createdAt, previousId, conversationId, maker, response, input }: StoredResponse): boolean {
     return this.#database.writing("put", false, () => {
       const head = {
         ...(previousId === undefined ? {} : { previousId }),
         ...(conversationId === undefined ? {} : { conversationId }),
+        ...(maker === undefined ? {} : { maker }),
       };
       const body = JSON.stringify(response);
       const key = this.#write({ kind: RESPONSE, scope, id, createdAt, head, body, input: JSON.stringify(input) });

@@ -33,6 +33,7 @@ export interface KeptReasoning {
   /** A use. */
   take(key: string): CallReasoning | undefined;
   put(key: string, found: CallReasoning): void;
+  close(): void;
 }
 
 /**
@@ -158,6 +159,11 @@ export class LocalReasoning implements KeptReasoning {
     if (bytes > this.#limits.bytes) return;
     this.#add(key, { ...found, bytes, at: this.#now() });
     this.#trim();
+  }
+
+  close(): void {
+    this.#entries.clear();
+    this.#bytes = 0;
   }
 
   #add(key: string, entry: Entry): void {

@@ -4,14 +4,14 @@ import { FORMATS } from "../../formats/mod.ts";
 import { replayFrames } from "../../formats/responses/replay.ts";
 import type { Timeouts } from "../../config.ts";
 import { EVENT_STREAM, unbuffered } from "../../reply.ts";
-import type { Job } from "../../state/jobs.ts";
+import type { JobStream } from "../../state/jobs.ts";
 import { bodyOf, type Feed } from "../../stream.ts";
 
 const encoder = new TextEncoder();
 const KEEPALIVE = encoder.encode(FORMATS.responses.keepaliveFrame);
 
 /** The frames of events after number `after`, as they come. */
-export function streamOf(job: Job, after: number, timeouts: Timeouts, headers: Record<string, string>): Response {
+export function streamOf(job: JobStream, after: number, timeouts: Timeouts, headers: Record<string, string>): Response {
   const pace = { keepaliveMs: timeouts.keepaliveMs, idleMs: timeouts.idleMs };
   return eventStream(bodyOf(new JobFeed(job, after), pace, () => {}), headers);
 }
@@ -56,7 +56,7 @@ class JobFeed implements Feed {
   /** Frames had to go before they were read. */
   #isBehind = false;
 
-  constructor(readonly job: Job, after: number) {
+  constructor(readonly job: JobStream, after: number) {
     this.#told = after;
   }
 

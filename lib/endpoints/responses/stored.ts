@@ -3,10 +3,9 @@ import { invalid } from "../../base/failure.ts";
 import { answer, type Exchange, type Handled, idHeaders, refuse, scopeOf } from "../../exchange.ts";
 import { replayFrames } from "../../formats/responses/replay.ts";
 import { FORMATS } from "../../formats/mod.ts";
-import type { Job } from "../../state/jobs.ts";
 import type { Pin, StoredResponse } from "../../state/store.ts";
 import { pageOf, shownItem } from "../listing.ts";
-import { abandoned, cancelled, isAbandoned } from "./background.ts";
+import { type AnyJob, endJob, type Running, runningOf } from "./elsewhere.ts";
 import { noResponse } from "./failures.ts";
 import { eventStream, framesStream, isAfter, sequenceOf, streamOf } from "./job_feed.ts";
 import { forward } from "./remote.ts";
@@ -15,23 +14,23 @@ import { isOver, withId } from "./turn.ts";
 const FORMAT = FORMATS.responses;
 
 /** Where a response is. */
-type Found = { stored: StoredResponse; job: Job | undefined } | { pin: Pin };
+type Found = Running | { pin: Pin };
 
 /** Does with a response that is kept here what `act` says; asks the upstream that keeps it else. */
 async function at(
   exchange: Exchange,
   method: "GET" | "POST" | "DELETE",
   rest: string,
-  act: (stored: StoredResponse, job: Job | undefined) => Handled,
+  act: (stored: StoredResponse, job: AnyJob | undefined) => Handled | Promise<Handled>,
 ): Promise<Handled> {
   const { params: [id = ""] } = exchange;
-  const found = find(exchange, id);
+  const found = await find(exchange, id);
   if (found === undefined) return refuse(exchange, noResponse(id), FORMAT);
-  if ("stored" in found) return act(found.stored, found.job);
+  if ("stored" in found) return await act(found.stored, found.job);
   return await forward(exchange, found.pin, method, `/responses/${encodeURIComponent(id)}${rest}`);
 }
 
-function find({ services, request }: Exchange, id: string): Found | undefined {
+async function find({ services, request }: Exchange, id: string): Promise<Found | undefined> {
   const { state, jobs } = services;
   const scope = scopeOf(request.headers);
   const stored = state.get(scope, id);
@@ -39,12 +38,8 @@ function find({ services, request }: Exchange, id: string): Found | undefined {
     const pin = state.pinned(scope, id);
     return pin === undefined ? undefined : { pin };
   }
-  const job = jobs.get(scope, id);
-  if (job !== undefined) return { stored: { ...stored, response: job.response }, job };
-  if (isOver(stored.response) || !isAbandoned(stored, services.since)) return { stored, job };
-  const ended = { ...stored, response: abandoned(stored.response) };
-  state.put(ended);
-  return { stored: ended, job };
+  const isSettled = isOver(stored.response) && jobs.get(scope, id) === undefined;
+  return isSettled ? { stored } : await runningOf(services, stored);
 }
 
 /** `GET /responses/{id}`; `?stream=true&starting_after=n`: as the stream that it was, or still is. */
@@ -68,7 +63,7 @@ export function retrieve(exchange: Exchange): Promise<Handled> {
 function replayed(
   { services, requestId }: Exchange,
   stored: StoredResponse,
-  job: Job | undefined,
+  job: AnyJob | undefined,
   after: number,
 ): Response {
   const headers = idHeaders(requestId);
@@ -81,8 +76,8 @@ function replayed(
 export async function remove(exchange: Exchange): Promise<Handled> {
   const { services, request, params: [id = ""] } = exchange;
   const scope = scopeOf(request.headers);
-  const handled = await at(exchange, "DELETE", "", (_stored, job) => {
-    if (job !== undefined) endJob(job);
+  const handled = await at(exchange, "DELETE", "", async (stored, job) => {
+    if (job !== undefined) await endJob(services, stored, job);
     services.state.delete(scope, id);
     return answer(exchange, { id, object: "response", deleted: true });
   });
@@ -92,20 +87,13 @@ export async function remove(exchange: Exchange): Promise<Handled> {
 
 /** `POST /responses/{id}/cancel`: one that is over stays as it is. */
 export function cancel(exchange: Exchange): Promise<Handled> {
-  return at(exchange, "POST", "/cancel", (stored, job) => {
+  return at(exchange, "POST", "/cancel", async (stored, job) => {
     if (stored.response["background"] !== true) {
       return refuse(exchange, invalid("Only a response made with background: true can be cancelled"), FORMAT);
     }
     if (job === undefined || isOver(job.response)) return answer(exchange, stored.response);
-    endJob(job);
-    exchange.services.state.put({ ...stored, response: job.response });
-    return answer(exchange, job.response);
+    return answer(exchange, await endJob(exchange.services, stored, job));
   });
-}
-
-function endJob(job: Job): void {
-  job.response = cancelled(job.response);
-  job.cancel();
 }
 
 /** `GET /responses/{id}/input_items` */

@@ -234,7 +234,7 @@ async function serveAlone(
   onStopSignals((signal) => void serving.drain(signal), () => serving.end());
   onReloadSignal(() => {
     const found = read();
-    const next = reloaded(serving.config, typeof found === "string" ? found : found.parsed, serving.log);
+    const next = reloaded(config, typeof found === "string" ? found : found.parsed, serving.log);
     if (next !== undefined) serving.reload(next);
   });
   if (note !== "") serving.log.warn("workers", { workers: `1${note}` });

@@ -73,7 +73,6 @@ class Parent {
   /** How often each worker has ended soon after its start, one time after another. */
   readonly #quickEnds = new Map<number, number>();
   readonly #timers = new Set<ReturnType<typeof setTimeout>>();
-  #config: Config;
   #source: ConfigSource;
   #failedStarts = 0;
   #restarts = 0;
@@ -86,7 +85,6 @@ class Parent {
   constructor(options: ParentOptions, port: number, folder: string) {
     const { config, source, workers } = options;
     this.#options = options;
-    this.#config = config;
     this.#source = source;
     this.#log = createLog(config.logLevel);
     this.#begin = { port, folder, workers, group: randomUUID(), since: Date.now() };
@@ -210,9 +208,8 @@ class Parent {
   /** What is checked here is what the workers get, whatever becomes of the file meanwhile. */
   #reload(): void {
     const read = this.#options.read();
-    const next = reloaded(this.#config, typeof read === "string" ? read : read.parsed, this.#log);
+    const next = reloaded(this.#options.config, typeof read === "string" ? read : read.parsed, this.#log);
     if (next === undefined || typeof read === "string") return;
-    this.#config = next;
     this.#source = read.source;
     this.#log.setLevel(next.logLevel);
     for (const { number } of this.#serving()) this.#send(number, { t: "reload", source: read.source });

@@ -14,7 +14,7 @@ import type { Route } from "../../router.ts";
 import type { Job } from "../../state/jobs.ts";
 import type { StateStore } from "../../state/store.ts";
 import { runTooMany } from "./elsewhere.ts";
-import { sequenceOf, streamOf } from "./job_feed.ts";
+import { isEnd, sequenceOf, streamOf } from "./job_feed.ts";
 import { handled } from "../inference.ts";
 import { isOver, type OwnTurn, storedOf, type TurnContext } from "./turn.ts";
 
@@ -135,7 +135,7 @@ async function readInto(job: Job, response: Response): Promise<void> {
 /** A stream that never began, or was given up, ends as its response did. */
 function addEnd(job: Job): void {
   const { lastFrame } = job;
-  if (lastFrame !== undefined && ENDS.test(lastFrame.text)) return;
+  if (lastFrame !== undefined && isEnd(lastFrame.text)) return;
   const frames = [...replayFrames(job.response, lastFrame?.sequence ?? -1)];
   for (const text of lastFrame === undefined ? frames : frames.slice(-END_FRAMES)) {
     job.add({ sequence: sequenceOf(text), text });
@@ -144,8 +144,6 @@ function addEnd(job: Job): void {
 
 /** The terminal event, and `[DONE]`. */
 const END_FRAMES = 2;
-
-const ENDS = /^(?:event: (?:response\.(?:completed|incomplete|failed)|error)$|data: \[DONE\])/m;
 
 function notKept(): Failure {
   const message = "The gateway can't keep a background response now; send it without background";

@@ -7,6 +7,7 @@ import { responseError } from "../../formats/responses/error.ts";
 import type { JobNews, JobSummary, Siblings } from "../../siblings.ts";
 import { type Job, JOB_LIMITS, type JobFrames, type JobKey, type JobStream } from "../../state/jobs.ts";
 import type { StoredResponse } from "../../state/store.ts";
+import { isEnd, sequenceOf } from "./job_feed.ts";
 import { isOver } from "./turn.ts";
 
 /** A job that is made here, or by a sibling. */
@@ -24,22 +25,32 @@ export async function runningOf(services: Services, stored: StoredResponse): Pro
   const { scope, id } = stored;
   const own = jobs.get(scope, id);
   if (own !== undefined) return { stored: { ...stored, response: own.response }, job: own };
-  const asked = await siblings?.ask("job", { scope, id });
-  for (const { worker, value } of asked?.told ?? []) {
-    if (value === null || siblings === undefined) continue;
-    return {
-      stored: { ...stored, response: value.response },
-      job: new DistantJob(services, siblings, stored, worker, value),
-    };
-  }
+  const { job, isNowhere } = await jobElsewhere(services, stored);
+  if (job !== undefined) return { stored: { ...stored, response: job.response }, job };
   // It may have ended while the others were asked.
-  const current = asked === undefined ? stored : state.get(scope, id);
+  const current = siblings === undefined ? stored : state.get(scope, id);
   if (current === undefined || isOver(current.response)) return current && { stored: current };
-  const isLost = asked?.isWhole === true && current.maker === siblings?.group;
+  const isLost = isNowhere && current.maker === siblings?.group;
   if (!isLost && !isAbandoned(current, since)) return { stored: current };
   const ended = { ...current, response: abandoned(current.response) };
   state.put(ended);
   return { stored: ended };
+}
+
+/** A job that a sibling has. `isNowhere`: there are some, and none of them has it. */
+export async function jobElsewhere(
+  services: Services,
+  { scope, id }: JobKey,
+): Promise<{ job?: DistantJob; isNowhere: boolean }> {
+  const { siblings } = services;
+  if (siblings === undefined) return { isNowhere: false };
+  const { told, isWhole } = await siblings.ask("job", { scope, id });
+  for (const { worker, value } of told) {
+    if (value !== null) {
+      return { job: new DistantJob(services, siblings, { scope, id }, worker, value), isNowhere: false };
+    }
+  }
+  return { isNowhere: isWhole };
 }
 
 /** It is older than this process and its siblings, or than any job gets; else another gateway may make it, with the same file. */
@@ -105,6 +116,8 @@ export class DistantJob implements JobStream {
   readonly isStreamed: boolean;
   response: JsonObject;
   isOver = false;
+  /** Its readers have had its last frame: nothing more has to be told when it can't be found any more. */
+  #hasEnd = false;
   #from = 0;
   #batch: JobFrames = { frames: [], next: 0, isCut: false };
 
@@ -132,9 +145,12 @@ export class DistantJob implements JobStream {
       const { response, isOver: isDone, ...batch } = answer.value;
       this.#from = from;
       this.#batch = batch;
+      this.#hasEnd ||= batch.frames.some(({ text }) => isEnd(text));
       this.response = response;
       this.isOver = isDone;
     } else if (isWhole) this.#lose(from);
+    // A worker that is too slow to answer is asked again, but not without a pause.
+    else await new Promise((resolve) => setTimeout(resolve, NEWS_MS));
   }
 
   /** Whoever waits has its answer within `NEWS_MS`. */
@@ -152,7 +168,12 @@ export class DistantJob implements JobStream {
     this.response = this.#kept();
     if (!isOver(this.response)) this.response = abandoned(this.response);
     this.#from = from;
-    this.#batch = { frames: [], next: from, isCut: true };
+    const frames = this.#hasEnd ? [] : this.services.state.frames(this.key.scope, this.key.id);
+    this.#batch = {
+      frames: frames?.map((text) => ({ sequence: sequenceOf(text), text })) ?? [],
+      next: from + (frames?.length ?? 0),
+      isCut: frames === undefined,
+    };
     this.isOver = true;
   }
 

@@ -42,6 +42,13 @@ export function sequenceOf(frame: string): number {
 /** Our own encoder writes it second. */
 const SEQUENCE_WITHIN = 300;
 
+/** Whether a stream is over with this frame. */
+export function isEnd(frame: string): boolean {
+  return ENDS.test(frame);
+}
+
+const ENDS = /^(?:event: (?:response\.(?:completed|incomplete|failed)|error)$|data: \[DONE\])/m;
+
 export function isAfter(sequence: number, after: number): boolean {
   return sequence === -1 || sequence > after;
 }

@@ -5,7 +5,7 @@ import { replayFrames } from "../../formats/responses/replay.ts";
 import { FORMATS } from "../../formats/mod.ts";
 import type { Pin, StoredResponse } from "../../state/store.ts";
 import { pageOf, shownItem } from "../listing.ts";
-import { type AnyJob, endJob, type Running, runningOf } from "./elsewhere.ts";
+import { type AnyJob, endJob, jobElsewhere, type Running, runningOf } from "./elsewhere.ts";
 import { noResponse } from "./failures.ts";
 import { eventStream, framesStream, isAfter, sequenceOf, streamOf } from "./job_feed.ts";
 import { forward } from "./remote.ts";
@@ -44,7 +44,7 @@ async function find({ services, request }: Exchange, id: string): Promise<Found 
 
 /** `GET /responses/{id}`; `?stream=true&starting_after=n`: as the stream that it was, or still is. */
 export function retrieve(exchange: Exchange): Promise<Handled> {
-  return at(exchange, "GET", "", (stored, job) => {
+  return at(exchange, "GET", "", async (stored, job) => {
     const query = exchange.url.searchParams;
     if (query.get("stream") !== "true") return answer(exchange, stored.response);
     const after = Number(query.get("starting_after") || -1);
@@ -55,21 +55,29 @@ export function retrieve(exchange: Exchange): Promise<Handled> {
       const message = "This response is still being made, and was not asked for with stream: true; poll it instead";
       return refuse(exchange, invalid(message, "stream"), FORMAT);
     }
-    return { response: replayed(exchange, stored, job, after) };
+    return { response: await replayed(exchange, stored, job, after) };
   });
 }
 
 /** As it was told where that is known, else as it might have been. */
-function replayed(
+async function replayed(
   { services, requestId }: Exchange,
   stored: StoredResponse,
-  job: AnyJob | undefined,
+  own: AnyJob | undefined,
   after: number,
-): Response {
+): Promise<Response> {
   const headers = idHeaders(requestId);
-  if (job !== undefined) return streamOf(job, after, services.config.timeouts, headers);
-  const told = services.state.frames(stored.scope, stored.id)?.filter((frame) => isAfter(sequenceOf(frame), after));
-  return eventStream(framesStream(told ?? replayFrames(stored.response, after)), headers);
+  const { scope, id, response } = stored;
+  let told = own === undefined ? services.state.frames(scope, id) : undefined;
+  let job = own;
+  // A response is stored as complete a moment before its frames are.
+  if (job === undefined && told === undefined && response["background"] === true) {
+    job = (await jobElsewhere(services, stored)).job;
+    told = services.state.frames(scope, id);
+  }
+  if (job?.isStreamed) return streamOf(job, after, services.config.timeouts, headers);
+  const frames = told?.filter((frame) => isAfter(sequenceOf(frame), after)) ?? replayFrames(response, after);
+  return eventStream(framesStream(frames), headers);
 }
 
 /** `DELETE /responses/{id}` */

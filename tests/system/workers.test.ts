@@ -300,11 +300,13 @@ describe("what one worker keeps, all of them know", () => {
     const frames = chatFrames(said());
     upstream.answer(sse([...frames.slice(0, 3), HANG]));
     for (let each = 0; each < 10; each++) {
+      const { length } = upstream.requests;
       const { body: { id, status } } = await create({ background: true });
       assert.equal(status, "queued");
       for (let turn = 0; turn < 10; turn++) {
         assert.match(String(await statusOf(String(id))), /^(?:queued|in_progress)$/);
       }
+      await until("its upstream is asked", () => upstream.requests.length > length, 20_000);
       const cancelled = await ask(started.url, `/v1/responses/${id}/cancel`, {});
       assert.deepEqual([cancelled.status, cancelled.body["status"]], [200, "cancelled"]);
       for (let turn = 0; turn < 10; turn++) assert.equal(await statusOf(String(id)), "cancelled");

@@ -27,7 +27,7 @@ export interface DatabaseSettings {
 /** How long a call may wait for another process that writes to the same file. */
 const BUSY_MS = 50;
 /** The same where that is a worker beside this one, whose writes are as short as ours. */
-const BUSY_BESIDE_MS = 1000;
+const BUSY_BESIDE_MS = 250;
 /** After a fault of the whole database, before it is opened again. */
 const RETRY_MS = 30_000;
 
@@ -45,6 +45,11 @@ export class Database {
 
   get isOpen(): boolean {
     return this.#database !== undefined;
+  }
+
+  /** One statement, which is a transaction by itself; on any fault what was asked for is just not there. */
+  single<T>(what: string, otherwise: T, act: () => T): T {
+    return this.#guarded(what, otherwise, act);
   }
 
   /** One transaction that only reads; on any fault what was asked for is just not there. */
@@ -82,13 +87,19 @@ export class Database {
   }
 
   #transaction<T>(begin: string, what: string, otherwise: T, act: () => T): T {
-    const database = this.#open();
-    if (database === undefined) return otherwise;
-    try {
+    return this.#guarded(what, otherwise, () => {
       this.run(begin);
       const value = act();
       this.run("COMMIT");
       return value;
+    });
+  }
+
+  #guarded<T>(what: string, otherwise: T, act: () => T): T {
+    const database = this.#open();
+    if (database === undefined) return otherwise;
+    try {
+      return act();
     } catch (error) {
       this.#settings.onTrouble(what, error);
       rollBack(database);

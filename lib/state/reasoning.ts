@@ -51,7 +51,7 @@ export class SharedReasoning implements KeptReasoning {
 
   /** Most upstreams sign nothing: then this one question is all that a request costs. */
   get isEmpty(): boolean {
-    this.#hasAny ||= this.#database.reading("get", false, () => {
+    this.#hasAny ||= this.#database.single("get", false, () => {
       return this.#database.one("SELECT 1 AS one FROM reasoning LIMIT 1") !== undefined;
     });
     return !this.#hasAny;
@@ -59,14 +59,14 @@ export class SharedReasoning implements KeptReasoning {
 
   take(key: string): CallReasoning | undefined {
     const now = this.#now();
-    const row = this.#database.reading("get", undefined, () => {
+    const row = this.#database.single("get", undefined, () => {
       const sql = "SELECT used, body FROM reasoning WHERE key = ? AND used >= ?";
       return this.#database.one<{ used: number; body: string }>(sql, key, now - this.#limits.age);
     });
     if (row === undefined) return undefined;
     if (now - row.used > TOUCH_MS) {
       const sql = "UPDATE reasoning SET used = ? WHERE key = ?";
-      this.#database.writing("touch", undefined, () => this.#database.run(sql, now, key));
+      this.#database.single("touch", undefined, () => this.#database.run(sql, now, key));
     }
     return JSON.parse(row.body) as CallReasoning;
   }

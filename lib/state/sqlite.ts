@@ -314,7 +314,7 @@ export class SqliteStore implements StateStore {
     const row = this.#used as Row | undefined;
     if (row !== undefined) {
       const sql = "UPDATE entries SET used = ? WHERE key = ?";
-      this.#database.writing("touch", undefined, () => this.#database.run(sql, this.#now(), row.key));
+      this.#database.single("touch", undefined, () => this.#database.run(sql, this.#now(), row.key));
     }
     return found;
   }

@@ -5,6 +5,8 @@ import type { Ask, Gathered, ToWorker } from "./messages.ts";
 
 /** How long a worker may take to answer. */
 const ANSWER_MS = 1000;
+/** Questions that a worker may leave unanswered before it is asked no more: what it doesn't read stays in memory. */
+const MAX_UNANSWERED = 64;
 
 interface Gathering {
   ask: Ask;
@@ -23,6 +25,8 @@ export class Questions {
   /** What each worker's counters said last, and all counters of those that have ended: no sum ever falls. */
   readonly #latest = new Map<number, Snapshot>();
   #ended: Snapshot = EMPTY_SNAPSHOT;
+  /** By worker, those that nobody waits for any more too. */
+  readonly #unanswered = new Map<number, number>();
   #last = 0;
 
   constructor(send: (worker: number, message: ToWorker) => void) {
@@ -35,11 +39,12 @@ export class Questions {
     const id = ++this.#last;
     const timer = setTimeout(() => this.#finish(id), ANSWER_MS);
     this.#gatherings.set(id, { ask, asker, waitsFor: new Set(asked), told: [], timer });
-    for (const number of asked) this.#send(number, { t: "question", ask: { ...ask, id } });
+    for (const number of asked) this.#put(number, { ...ask, id });
     if (asked.length === 0) this.#finish(id);
   }
 
   answer(worker: number, id: number, value: unknown): void {
+    this.#unanswered.set(worker, (this.#unanswered.get(worker) ?? 1) - 1);
     const gathering = this.#gatherings.get(id);
     if (gathering === undefined || !gathering.waitsFor.delete(worker)) return;
     gathering.told.push({ worker, value } as Told<About>);
@@ -51,10 +56,18 @@ export class Questions {
   drop(worker: number): void {
     const { counters } = this.#latest.get(worker) ?? EMPTY_SNAPSHOT;
     this.#latest.delete(worker);
+    this.#unanswered.delete(worker);
     this.#ended = mergeSnapshots([this.#ended, { counters, gauges: {} }]);
     for (const [id, { waitsFor }] of this.#gatherings) {
       if (waitsFor.delete(worker) && waitsFor.size === 0) this.#finish(id);
     }
+  }
+
+  #put(worker: number, ask: Ask): void {
+    const unanswered = this.#unanswered.get(worker) ?? 0;
+    if (unanswered >= MAX_UNANSWERED) return;
+    this.#unanswered.set(worker, unanswered + 1);
+    this.#send(worker, { t: "question", ask });
   }
 
   #finish(id: number): void {

@@ -39,19 +39,30 @@ interface Child {
   number: number;
   process: ChildProcess;
   startedAt: number;
+  /** The config that it has. */
+  source: ConfigSource;
   isServing: boolean;
 }
 
 /** Sets the exit code where nothing can be served; the process goes on while its workers do. */
 export async function runParent(options: ParentOptions): Promise<void> {
   const { host, port } = options.config;
+  let free: number;
   try {
-    const folder = mkdtempSync(join(tmpdir(), "trivium-"));
-    new Parent(options, await freePort(host, port), folder).start();
+    free = await freePort(host, port);
   } catch (error) {
-    process.stderr.write(`Can't start workers on ${host}:${port}: ${(error as Error).message}\n`);
-    process.exitCode = 1;
+    return refuse(`Can't listen on ${host}:${port}: ${(error as Error).message}`);
   }
+  try {
+    new Parent(options, free, mkdtempSync(join(tmpdir(), "trivium-"))).start();
+  } catch (error) {
+    refuse(`Workers need a temporary folder that can be written (TMPDIR): ${(error as Error).message}`);
+  }
+}
+
+function refuse(message: string): void {
+  process.stderr.write(`${message}\n`);
+  process.exitCode = 1;
 }
 
 /**
@@ -72,7 +83,6 @@ class Parent {
   readonly #children = new Map<number, Child>();
   /** How often each worker has ended soon after its start, one time after another. */
   readonly #quickEnds = new Map<number, number>();
-  readonly #timers = new Set<ReturnType<typeof setTimeout>>();
   #source: ConfigSource;
   #failedStarts = 0;
   #restarts = 0;
@@ -106,7 +116,8 @@ class Parent {
     const { file, args } = ownCommand();
     const env = { ...liftedEnvironment(), [WORKER_VARIABLE]: String(number) };
     const started = spawn(file, args, { env, stdio: ["ignore", "inherit", "inherit", "ipc"] });
-    const child: Child = { number, process: started, startedAt: Date.now(), isServing: false };
+    const source = this.#source;
+    const child: Child = { number, process: started, startedAt: Date.now(), source, isServing: false };
     this.#children.set(number, child);
     started.on("message", (message) => this.#take(child, message as ToParent));
     started.once("error", (error) => {
@@ -120,7 +131,7 @@ class Parent {
     switch (message.t) {
       case "ready":
         if (this.#isStopping) return this.#send(child.number, { t: "end" });
-        return this.#send(child.number, { t: "begin", begin: { ...this.#begin, source: this.#source } });
+        return this.#send(child.number, { t: "begin", begin: { ...this.#begin, source: child.source } });
       case "serving":
         return this.#onServing(child, message.banner);
       case "failed":
@@ -134,6 +145,8 @@ class Parent {
 
   #onServing(child: Child, banner: string): void {
     child.isServing = true;
+    // The config was read again while it was being started.
+    if (child.source !== this.#source) this.#send(child.number, { t: "reload", source: this.#source });
     this.#failedStarts = 0;
     this.#log.info("worker_serving", { worker: child.number, pid: child.process.pid });
     if (!this.#hasFirst) {
@@ -160,11 +173,14 @@ class Parent {
     }
     const pauseMs = this.#pauseFor(child);
     this.#log.warn("worker_ended", { worker: number, pid: child.process.pid, code, signal, restart_in_ms: pauseMs });
-    this.#later(pauseMs, () => {
-      this.#restarts++;
-      this.#questions.metrics.add("trivium_worker_restarts_total");
-      this.#spawn(number);
-    });
+    setTimeout(() => this.#restart(number), pauseMs);
+  }
+
+  #restart(number: number): void {
+    if (this.#isStopping) return;
+    this.#restarts++;
+    this.#questions.metrics.add("trivium_worker_restarts_total");
+    this.#spawn(number);
   }
 
   #pauseFor({ number, startedAt }: Child): number {
@@ -185,7 +201,6 @@ class Parent {
   #stop(signal: string): void {
     this.#isStopping = true;
     this.#log.info("stopping", { signal, workers: this.#children.size });
-    for (const timer of this.#timers) clearTimeout(timer);
     if (this.#children.size === 0) return this.#exit();
     for (const { number } of this.#children.values()) this.#send(number, { t: "drain", signal });
     setTimeout(() => this.#endAll(), STOP_MS);
@@ -228,14 +243,6 @@ class Parent {
     const child = this.#children.get(worker)?.process;
     // One that has just ended is heard of by its exit.
     if (child?.connected) child.send(message, () => {});
-  }
-
-  #later(ms: number, act: () => void): void {
-    const timer = setTimeout(() => {
-      this.#timers.delete(timer);
-      act();
-    }, ms);
-    this.#timers.add(timer);
   }
 
   #say(text: string): void {

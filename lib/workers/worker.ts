@@ -1,8 +1,7 @@
 /** A worker: serves as one process does, and does what its parent says. */
 import { rmSync } from "node:fs";
 import process from "node:process";
-import { within } from "../base/clock.ts";
-import { TIMED_OUT } from "../base/clock.ts";
+import { TIMED_OUT, within } from "../base/clock.ts";
 import { onReloadSignal, onStopSignals } from "../base/signals.ts";
 import type { Config } from "../config.ts";
 import { carriedOver } from "../reload.ts";
@@ -113,6 +112,8 @@ function fail(message: string): void {
   process.send?.({ t: "failed", message } satisfies ToParent, () => process.exit(1));
 }
 
+/** Questions that wait for an answer at once. */
+const MAX_ASKS = 256;
 /** How long the parent may take to gather answers; it gives up on slow workers well before. */
 const ASK_MS = 3000;
 
@@ -138,6 +139,7 @@ class AskedByChannel implements Siblings {
   async ask<K extends About>(about: K, what: Asked[K], only?: number): Promise<ToldByAll<K>> {
     // Without a parent there are no siblings that could be asked.
     if (!process.connected) return { told: [], isWhole: true };
+    if (this.#waiting.size >= MAX_ASKS) return { told: [], isWhole: false };
     const id = ++this.#last;
     const gathering = new Promise<Gathered>((resolve) => this.#waiting.set(id, resolve));
     tell({ t: "ask", ask: { id, about, what, ...(only === undefined ? {} : { only }) } });

@@ -128,6 +128,24 @@ function suite(name: string, command: () => readonly string[]): void {
         assert.deepEqual([ended?.["worker"], ended?.["pid"], ended?.["signal"]], [number, pid, "SIGKILL"]);
       }, command()), LIMIT_MS);
 
+    test("a worker that hangs holds up no metrics, and its last word stands for it", () =>
+      running(async (started) => {
+        const { url } = started;
+        await askAll(url, "/v1/chat/completions", chat());
+        assert.equal(await metric(url, "trivium_requests_total"), MANY);
+        const pid = pids(started).get(2) ?? 0;
+        process.kill(pid, "SIGSTOP");
+        try {
+          // Some of these connections are the other one's.
+          const asking = Array.from({ length: MANY }, () => metric(url, "trivium_requests_total"));
+          assert.equal(await Promise.any(asking), MANY);
+          process.kill(pid, "SIGCONT");
+          assert.deepEqual(new Set(await Promise.all(asking)), new Set([MANY]));
+        } finally {
+          process.kill(pid, "SIGCONT");
+        }
+      }, command()), LIMIT_MS);
+
     test("SIGTERM lets the answers of all workers end, exit code 0, and leaves nothing behind", async () => {
       const started = await start(command());
       assert.equal(readdirSync(started.own).length, 1);
@@ -178,13 +196,13 @@ function suite(name: string, command: () => readonly string[]): void {
           for (const workers of ["1", "2"]) {
             const second = runProcess([...command(), "--port", port, "--workers", workers], {}, folder);
             assert.equal(second.code, 1, second.stderr);
-            assert.match(second.stderr, /^Can't (?:listen|start workers) on 127\.0\.0\.1:\d+: /);
+            assert.match(second.stderr, /^Can't listen on 127\.0\.0\.1:\d+: /);
           }
           const alone = await startProcess([...command(), "--port", "0"], {}, folder);
           const taken = new URL(alone.url).port;
           const second = runProcess([...command(), "--port", taken, "--config", started.file], {}, folder);
           assert.equal(second.code, 1);
-          assert.match(second.stderr, /^Can't start workers on 127\.0\.0\.1/);
+          assert.match(second.stderr, /^Can't listen on 127\.0\.0\.1/);
           await alone.stop();
         }, command()),
       LIMIT_MS,
@@ -253,6 +271,14 @@ test("workers that end before they serve end the parent, with exit code 1 and a 
   assert.equal(done.code, 1, done.stderr);
   assert.match(done.stderr, /Worker 1 ended before it served \(exit code 7\)/);
   assert.deepEqual(readdirSync(own), []);
+}, LIMIT_MS);
+
+test("a temporary folder that can't be written is told, exit code 1", () => {
+  const file = join(folder, "nowhere.yaml");
+  writeFileSync(file, configText());
+  const done = runProcess([...SOURCE, "--port", "0", "--config", file], { TMPDIR: join(folder, "nowhere") }, folder);
+  assert.equal(done.code, 1);
+  assert.match(done.stderr, /^Workers need a temporary folder that can be written \(TMPDIR\): /);
 }, LIMIT_MS);
 
 test("check and --workers say what a number of workers may be", () => {

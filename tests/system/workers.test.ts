@@ -47,10 +47,10 @@ interface Running extends StartedProcess {
   own: string;
 }
 
-async function start(command: readonly string[] = SOURCE): Promise<Running> {
+async function start(command: readonly string[] = SOURCE, more = ""): Promise<Running> {
   const file = join(folder, `config${count++}.yaml`);
   const own = mkdtempSync(join(folder, "own-"));
-  writeFileSync(file, configText());
+  writeFileSync(file, configText(more));
   const started = await startProcess([...command, "--port", "0", "--config", file], { TMPDIR: own }, folder);
   await allServe(started, 2);
   return { ...started, file, own };
@@ -292,6 +292,18 @@ test("check and --workers say what a number of workers may be", () => {
   const option = runProcess([...SOURCE, "--workers", "many"], {}, folder);
   assert.equal(option.code, 2);
   assert.match(option.stderr, /^Expected a number of workers from 1 to 64, or auto, but got "many"\n/);
+}, LIMIT_MS);
+
+test("a state file is one for all workers, and for those of the next start", async () => {
+  upstream.answer(replyOf("chat", said(), "whole"));
+  let started = await start(SOURCE, "state: { path: kept.db }\n");
+  const { body: { id } } = await ask(started.url, "/v1/responses", { model: "chat/m", input: "Hi" });
+  for (let round = 0; round < 2; round++) {
+    for (const { status } of await askAll(started.url, `/v1/responses/${id}`)) assert.equal(status, 200);
+    assert.equal(await metric(started.url, "trivium_stored_responses"), 1);
+    assert.equal(await started.stop(), 0);
+    if (round === 0) started = await start(SOURCE, "state: { path: kept.db }\n");
+  }
 }, LIMIT_MS);
 
 describe("what one worker keeps, all of them know", () => {

@@ -52,14 +52,17 @@ export class Questions {
     if (gathering.waitsFor.size === 0) this.#finish(id);
   }
 
-  /** It has ended: nobody waits for it any more. */
+  /** It has ended: nobody waits for it any more, and it waits for nobody; the next one counts its questions anew. */
   drop(worker: number): void {
     const { counters } = this.#latest.get(worker) ?? EMPTY_SNAPSHOT;
     this.#latest.delete(worker);
     this.#unanswered.delete(worker);
     this.#ended = mergeSnapshots([this.#ended, { counters, gauges: {} }]);
-    for (const [id, { waitsFor }] of this.#gatherings) {
-      if (waitsFor.delete(worker) && waitsFor.size === 0) this.#finish(id);
+    for (const [id, { asker, waitsFor, timer }] of this.#gatherings) {
+      if (asker === worker) {
+        clearTimeout(timer);
+        this.#gatherings.delete(id);
+      } else if (waitsFor.delete(worker) && waitsFor.size === 0) this.#finish(id);
     }
   }
 

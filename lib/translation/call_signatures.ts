@@ -15,16 +15,19 @@ interface State {
   out: Map<string, number>;
   /** The next part index of each candidate. */
   next: number[];
+  /** Some parts go out by another index than they came in by. */
+  isShifted: boolean;
 }
 
 function newState(): State {
-  return { waiting: undefined, out: new Map(), next: [] };
+  return { waiting: undefined, out: new Map(), next: [], isShifted: false };
 }
 
 /** Holds the start of a call back until the next event, which is its signature if it has one. */
 export function openSignatureCarrier(): Stage {
   const state = newState();
   return {
+    lets: () => state.waiting === undefined && !state.isShifted,
     push(event) {
       if (state.waiting !== undefined) return release(state, state.waiting, event);
       return "i" in event ? place(state, event) : [event];
@@ -64,7 +67,9 @@ function nextIndex(state: State, c: number): number {
 function started(state: State, event: PartStart): NeutralEvent {
   const i = nextIndex(state, event.c);
   state.out.set(partKey(event), i);
-  return i === event.i ? event : { ...event, i };
+  if (i === event.i) return event;
+  state.isShifted = true;
+  return { ...event, i };
 }
 
 function moved(state: State, event: Exclude<PartEvent, PartStart>): NeutralEvent {

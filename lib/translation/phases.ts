@@ -17,6 +17,7 @@ export function openPhaseCarrier(losses: Losses): Stage {
   const thinking = new Set<string>();
   let held: PartEnd | undefined;
   return {
+    lets: () => held === undefined,
     push(event) {
       if (event.t === "keepalive" || event.t === "usage") return [event];
       if (event.t === "part_start" && held === undefined) losePhase(event.part, losses);

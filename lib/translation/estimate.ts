@@ -1,4 +1,5 @@
 /** Token estimates for where nobody counts: UTF-8 bytes / 4 (TRANSLATION.md, 3.3 and 6). Never 0. */
+import { Buffer } from "node:buffer";
 import type { NeutralRequest, Part } from "../neutral.ts";
 
 const IMAGE_TOKENS = 1600;
@@ -57,10 +58,5 @@ export function tokensOfBytes(bytes: number): number {
 }
 
 export function utf8Length(text: string): number {
-  let bytes = text.length;
-  for (let i = 0; i < text.length; i++) {
-    const code = text.charCodeAt(i);
-    if (code > 0x7f) bytes += code > 0x7ff && (code < 0xd800 || code > 0xdfff) ? 2 : 1;
-  }
-  return bytes;
+  return Buffer.byteLength(text);
 }

@@ -28,8 +28,9 @@ export function memberOf(value: unknown, key: string): unknown {
 
 /** The same object without its undefined members, so that it can be spread into an exact type. */
 export function defined<T extends object>(members: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
+  const all = members as JsonObject;
   const result: JsonObject = {};
-  for (const [key, value] of Object.entries(members)) if (value !== undefined) result[key] = value;
+  for (const key of Object.keys(all)) if (all[key] !== undefined) result[key] = all[key];
   return result as { [K in keyof T]?: Exclude<T[K], undefined> };
 }
 

@@ -62,8 +62,9 @@ type Defined<T> =
 
 /** The members that have a value. */
 export function defined<T extends object>(members: T): Defined<T> {
+  const all = members as JsonObject;
   const result: JsonObject = {};
-  for (const [key, value] of Object.entries(members)) if (value !== undefined) result[key] = value;
+  for (const key of Object.keys(all)) if (all[key] !== undefined) result[key] = all[key];
   return result as Defined<T>;
 }
 

@@ -102,8 +102,8 @@ export function endText(out: NeutralEvent[], candidate: CandidateState): void {
  */
 export function endWholeCalls(out: NeutralEvent[], candidate: CandidateState): void {
   for (const call of candidate.calls) {
-    const isWhole = call.i !== undefined && call.toolKind === "function" && isWholeObject(call.arguments);
-    if (!call.ended && isWhole) endCall(out, candidate, call);
+    if (call.ended || call.i === undefined || call.toolKind !== "function") continue;
+    if (isWholeObject(call.arguments)) endCall(out, candidate, call);
   }
 }
 

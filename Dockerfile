@@ -5,7 +5,7 @@ COPY lib lib
 COPY scripts scripts
 RUN npx -y bun@1.4.5 run build
 # What the executable links against: the C library and its loader, nothing else.
-RUN mkdir -p /root-fs/app && cp dist/trivium config.yaml /root-fs/app/ \
+RUN mkdir -p /root-fs/app && mkdir -m 1777 /root-fs/tmp && cp dist/trivium config.yaml /root-fs/app/ \
  && ldd dist/trivium | grep -o '/[^ ]*' | while read -r lib; do cp --parents -L "$lib" /root-fs/; done
 
 FROM scratch

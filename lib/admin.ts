@@ -4,6 +4,7 @@ import type { JsonObject } from "./base/fields.ts";
 import type { Config } from "./config.ts";
 import { MOCK_MODELS } from "./mock/mod.ts";
 import { exactNames, route } from "./router.ts";
+import type { Siblings } from "./siblings.ts";
 import { VERSION } from "./version.ts";
 
 /** Every name that is sure to be served: the config's exact names, and the built-in models of a mock provider. */
@@ -87,6 +88,11 @@ function messagesModel(config: Config, name: string, since: number): JsonObject 
 function ownerOf(config: Config, name: string): string {
   const routed = route(config, name, () => []);
   return routed.ok ? routed.value.provider.name : "trivium";
+}
+
+/** How many processes serve, and how many of them stand in for one that ended. */
+export function healthOf(siblings: Siblings | undefined): JsonObject {
+  return siblings === undefined ? { workers: 1 } : { workers: siblings.count, worker_restarts: siblings.restarts };
 }
 
 /** `status`, and which providers are live. Says nothing of keys but the name of a variable that is missing. */

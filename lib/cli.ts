@@ -1,21 +1,29 @@
-/** The command line: arguments → config → gateway → serve → signals. */
+/** The command line: arguments → config → one process that serves, or a parent of several. */
 import { existsSync, readFileSync } from "node:fs";
+import { availableParallelism } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import process from "node:process";
 import { parseArgs } from "node:util";
 import embeddedConfig from "../config.yaml" with { type: "text" };
-import { servedModels } from "./admin.ts";
-import { createLog, type Log } from "./base/log.ts";
-import { type Handle, isCompiled, RUNTIME, serve, type Server } from "./base/runtime.ts";
-import { type Config, type Environment, formatIssue, parseAddress, parseConfig } from "./config.ts";
-import { explainOnce } from "./explain_command.ts";
-import { createGateway, type Gateway } from "./gateway.ts";
-import { mockFetch } from "./mock/mod.ts";
+import { CAN_SHARE_PORT, isCompiled } from "./base/runtime.ts";
+import { onReloadSignal, onStopSignals } from "./base/signals.ts";
+import {
+  type Config,
+  type ConfigResult,
+  type Environment,
+  formatIssue,
+  MAX_WORKERS,
+  parseAddress,
+  parseConfig,
+} from "./config.ts";
+import { reloaded } from "./reload.ts";
 import { VERSION } from "./version.ts";
+import { type ConfigSource, WORKER_VARIABLE } from "./workers/messages.ts";
 
 const HELP = `Trivium ${VERSION}: one gateway for Chat Completions, Messages and Responses
 
   trivium [--config FILE] [--host ADDRESS] [--port N]   serve (default 127.0.0.1:12000)
+          [--workers N|auto]                            by several processes on one port; auto: one for each core
   trivium check [--config FILE]                         check the config and say what it means
   trivium explain --as FORMAT [--config FILE] < request.json
                                                         what would happen to a request, without sending it;
@@ -40,6 +48,7 @@ interface Options {
   config?: string;
   host?: string;
   port?: number;
+  workers?: number | "auto";
 }
 
 /** `home`: where `main.ts` is, for the config beside it. Sets the exit code; the process goes on while it serves. */
@@ -50,11 +59,11 @@ export async function main(home: string | undefined): Promise<void> {
     case "serve":
       return await serveGateway(options, home);
     case "check":
-      return check(options, home);
+      return await check(options, home);
     case "explain":
       return await explainRequest(options, home);
     case "mock":
-      return await serveMock(options);
+      return await startMock(options);
     case "help":
       return print(HELP);
     case "version":
@@ -79,6 +88,7 @@ function readOptions(args: readonly string[], env: Environment): Options | strin
         strict: flag,
         host: text,
         port: { ...text, short: "p" },
+        workers: text,
         help: { ...flag, short: "h" },
         version: flag,
       },
@@ -87,6 +97,10 @@ function readOptions(args: readonly string[], env: Environment): Options | strin
     const port = values.port ?? nonEmpty(env["PORT"]);
     if (port !== undefined && (!/^\d{1,5}$/.test(port) || Number(port) > 65_535)) {
       return `Expected a port from 0 to 65535 but got "${port}"`;
+    }
+    const { workers } = values;
+    if (workers !== undefined && workers !== "auto" && !isWorkerCount(workers)) {
+      return `Expected a number of workers from 1 to ${MAX_WORKERS}, or auto, but got "${workers}"`;
     }
     const command = values.help === true ? "help" : values.version === true ? "version" : positionals[0] ?? "serve";
     const config = values.config ?? nonEmpty(env["TRIVIUM_CONFIG"]);
@@ -99,6 +113,7 @@ function readOptions(args: readonly string[], env: Environment): Options | strin
       ...(config === undefined ? {} : { config }),
       ...(host === undefined ? {} : { host }),
       ...(port === undefined ? {} : { port: Number(port) }),
+      ...(workers === undefined ? {} : { workers: workers === "auto" ? workers : Number(workers) }),
     };
   } catch (error) {
     // Node's own advice on odd arguments follows the first sentence.
@@ -106,12 +121,16 @@ function readOptions(args: readonly string[], env: Environment): Options | strin
   }
 }
 
+function isWorkerCount(text: string): boolean {
+  return /^[1-9]\d?$/.test(text) && Number(text) <= MAX_WORKERS;
+}
+
 function nonEmpty(value: string | undefined): string | undefined {
   return value === "" ? undefined : value;
 }
 
 /** The file named, else the one beside the program, else the one in the working directory, else the built-in copy. */
-function findConfig(options: Options, home: string | undefined): { file: string; text: string } | string {
+function findConfig(options: Options, home: string | undefined): ConfigSource | string {
   const named = options.config;
   const beside = isCompiled() ? dirname(process.execPath) : home;
   const candidates = named !== undefined
@@ -135,150 +154,108 @@ function shownPath(path: string): string {
   return full.startsWith(here) ? full.slice(here.length) : full;
 }
 
+/** The config of a source, at the address and with the workers that the arguments name. */
+function parsed(source: ConfigSource, options: Options): ConfigResult {
+  const result = parseConfig(source.text, source.file, process.env);
+  if (!result.ok) return result;
+  const { host = result.value.host, port = result.value.port, workers = result.value.workers } = options;
+  return { ok: true, value: { ...result.value, host, port, workers } };
+}
+
+interface Loaded {
+  source: ConfigSource;
+  config: Config;
+}
+
 /** Prints what is wrong and sets the exit code where there is no sound config. */
-function loadConfig(options: Options, home: string | undefined): Config | undefined {
-  const found = findConfig(options, home);
-  if (typeof found === "string") {
-    stop(EXIT_USAGE, `${found}\n`);
+function loadConfig(options: Options, home: string | undefined): Loaded | undefined {
+  const source = findConfig(options, home);
+  if (typeof source === "string") {
+    stop(EXIT_USAGE, `${source}\n`);
     return undefined;
   }
-  const parsed = parseConfig(found.text, found.file, process.env);
-  if (parsed.ok) return withAddress(parsed.value, options);
-  stop(EXIT_USAGE, `${parsed.issues.map(formatIssue).join("\n")}\n`);
+  const result = parsed(source, options);
+  if (result.ok) return { source, config: result.value };
+  stop(EXIT_USAGE, `${result.issues.map(formatIssue).join("\n")}\n`);
   return undefined;
 }
 
-function withAddress(config: Config, options: Options): Config {
-  return { ...config, host: options.host ?? config.host, port: options.port ?? config.port };
+async function check(options: Options, home: string | undefined): Promise<void> {
+  const loaded = loadConfig(options, home);
+  if (loaded === undefined) return;
+  const { config } = loaded;
+  const { describeConfig } = await import("./banner.ts");
+  const { workers, note } = workersOf(config);
+  print(`${config.file} is sound\n${describeConfig(config)}Workers:\n  ${workers}${note}\n`);
 }
 
-function check(options: Options, home: string | undefined): void {
-  const config = loadConfig(options, home);
-  if (config !== undefined) print(`${config.file} is sound\n${describeConfig(config)}`);
+/** How many processes are to serve, and what is to be said of that. */
+function workersOf(config: Config): { workers: number; note: string } {
+  const wanted = config.workers === "auto" ? availableParallelism() : config.workers;
+  if (wanted === 1 || CAN_SHARE_PORT) return { workers: wanted, note: "" };
+  return { workers: 1, note: ` instead of ${wanted}: a port can't be shared on ${process.platform}` };
 }
 
 /** The exit code tells whether the request would be answered. */
 async function explainRequest(options: Options, home: string | undefined): Promise<void> {
-  const config = loadConfig(options, home);
-  if (config === undefined) return;
-  const { code, out, err } = await explainOnce(config, options);
+  const loaded = loadConfig(options, home);
+  if (loaded === undefined) return;
+  const { explainOnce } = await import("./explain_command.ts");
+  const { code, out, err } = await explainOnce(loaded.config, options);
   print(out);
   stop(code, err);
 }
 
+/** A parent loads nothing of what serves: so it stays small. */
 async function serveGateway(options: Options, home: string | undefined): Promise<void> {
-  const config = loadConfig(options, home);
-  if (config === undefined) return;
-  const log = createLog(config.logLevel);
-  const gateway = createGateway(config, { log });
-  guard(log, gateway);
-  const server = await listen(config.host, config.port, (request, upgrade) => gateway.handle(request, upgrade), config);
-  if (server === undefined) return;
-  gateway.openState();
-  stopOnSignals(server, log, gateway);
-  print(banner(config, server));
+  const number = process.env[WORKER_VARIABLE];
+  if (number !== undefined && process.send !== undefined) return await serveAsWorker(Number(number), options);
+  const loaded = loadConfig(options, home);
+  if (loaded === undefined) return;
+  const { source, config } = loaded;
+  const read = (): { source: ConfigSource; parsed: ConfigResult } | string => {
+    const found = findConfig(options, home);
+    return typeof found === "string" ? found : { source: found, parsed: parsed(found, options) };
+  };
+  const { workers, note } = workersOf(config);
+  if (workers === 1) return await serveAlone(config, read, note);
+  const { runParent } = await import("./workers/parent.ts");
+  await runParent({ config, source, workers, read });
 }
 
-async function serveMock(options: Options): Promise<void> {
+async function serveAlone(
+  config: Config,
+  read: () => { parsed: ConfigResult } | string,
+  note: string,
+): Promise<void> {
+  const { Serving } = await import("./serve.ts");
+  const serving = await Serving.open(config);
+  if (typeof serving === "string") return stop(EXIT_FAILURE, serving);
+  onStopSignals((signal) => void serving.drain(signal), () => serving.end());
+  onReloadSignal(() => {
+    const found = read();
+    const next = reloaded(config, typeof found === "string" ? found : found.parsed, serving.log);
+    if (next !== undefined) serving.reload(next);
+  });
+  if (note !== "") serving.log.warn("workers", { workers: `1${note}` });
+  print(serving.banner());
+}
+
+async function serveAsWorker(number: number, options: Options): Promise<void> {
+  const { runWorker } = await import("./workers/worker.ts");
+  runWorker(number, (source) => {
+    const result = parsed(source, options);
+    return result.ok ? result.value : undefined;
+  });
+}
+
+async function startMock(options: Options): Promise<void> {
+  const { serveMock } = await import("./serve.ts");
   const address = parseAddress("127.0.0.1:12001") as { host: string; port: number };
-  const server = await listen(options.host ?? address.host, options.port ?? address.port, mockFetch);
-  if (server === undefined) return;
-  stopOnSignals(server, createLog("error"));
+  const server = await serveMock(options.host ?? address.host, options.port ?? address.port);
+  if (typeof server === "string") return stop(EXIT_FAILURE, server);
+  onStopSignals(() => process.exit(0), () => process.exit(0));
   print(`Mock upstream at ${server.url}/v1 (chat/completions, messages, responses, embeddings)\n`);
-}
-
-async function listen(hostname: string, port: number, handle: Handle, config?: Config) {
-  try {
-    return await serve({ hostname, port, handle, ...frameLimit(config) });
-  } catch (error) {
-    stop(EXIT_FAILURE, `Can't listen on ${hostname}:${port}: ${(error as Error).message}\n`);
-    return undefined;
-  }
-}
-
-/** A frame that is a little too large is told so; one far beyond the limit is not even taken in. */
-function frameLimit(config: Config | undefined): { maxFrameBytes?: number } {
-  return config === undefined ? {} : { maxFrameBytes: config.maxBodyBytes + FRAME_SLACK_BYTES };
-}
-
-const FRAME_SLACK_BYTES = 1024 * 1024;
-
-/** Nothing that slips through may end the process: it is counted and logged, and is a bug. */
-function guard(log: Log, gateway: Gateway): void {
-  const note = (event: string) => (error: unknown): void => {
-    gateway.metrics.add("trivium_unhandled_total");
-    log.error(event, { error: String(error), stack: error instanceof Error ? error.stack : undefined });
-  };
-  process.on("unhandledRejection", note("unhandled_rejection"));
-  process.on("uncaughtException", note("uncaught_exception"));
-}
-
-/** How long running answers may take to end after the first signal. */
-const DRAIN_MS = 30_000;
-
-/** First signal: no new connections, running answers end. Second signal: at once. */
-function stopOnSignals(server: Server, log: Log, gateway?: Gateway): void {
-  let isStopping = false;
-  const onSignal = async (signal: string): Promise<void> => {
-    if (isStopping) return exit(log, 0, gateway);
-    isStopping = true;
-    log.info("stopping", { signal, in_flight: gateway?.inFlight ?? 0 });
-    const timer = setTimeout(() => exit(log, 0, gateway), DRAIN_MS);
-    gateway?.drain();
-    const stopped = server.stop(gateway === undefined).catch(() => {});
-    await gateway?.idle();
-    // Idle keep-alive connections would hold `stop` up for as long as their clients like.
-    await Promise.race([stopped, new Promise((done) => setTimeout(done, FLUSH_MS))]);
-    clearTimeout(timer);
-    exit(log, 0, gateway);
-  };
-  for (const signal of ["SIGTERM", "SIGINT"] as const) process.on(signal, () => void onSignal(signal));
-}
-
-/** For the last bytes of the last answer to leave. */
-const FLUSH_MS = 200;
-
-function exit(log: Log, code: number, gateway?: Gateway): void {
-  gateway?.close();
-  log.flush();
-  process.exit(code);
-}
-
-function banner(config: Config, server: Server): string {
-  const model = servedModels(config)[0] ?? "MODEL";
-  const curl = `curl -N ${server.url}/v1/chat/completions -H 'content-type: application/json' \\\n` +
-    `    -d '{"model":"${model}","stream":true,"messages":[{"role":"user","content":"Three roads meet here."}]}'`;
-  const warning = isLoopback(config.host)
-    ? ""
-    : `\nAnyone who reaches ${config.host}:${server.port} can use the providers' keys: keep it behind a firewall.\n`;
-  return `Trivium ${VERSION} (${RUNTIME}) at ${server.url}, config: ${config.file}\n${
-    describeConfig(config)
-  }${warning}\nTry:\n  ${curl}\n\n`;
-}
-
-function describeConfig(config: Config): string {
-  const live: string[] = [];
-  const waiting: string[] = [];
-  for (const provider of config.providers.values()) {
-    if (provider.waitsFor === undefined) live.push(`  ${provider.name}: ${provider.formats.join(", ")}`);
-    else waiting.push(`  ${provider.name}: set ${provider.waitsFor}`);
-  }
-  const patterns = config.models.filter((rule) => rule.name.includes("*"));
-  const models = [
-    ...servedModels(config),
-    ...patterns.map((rule) => `${rule.name} (${rule.provider})`),
-    ...(config.modelsOnly ? [] : [...config.providers.keys()].map((name) => `${name}/…`)),
-  ];
-  return section("Models", [`  ${models.join("  ")}`]) + section("Live providers", live) +
-    section("Waiting for a key", waiting);
-}
-
-function section(title: string, lines: readonly string[]): string {
-  return lines.length === 0 ? "" : `${title}:\n${lines.join("\n")}\n`;
-}
-
-function isLoopback(host: string): boolean {
-  return host === "localhost" || host === "::1" || host.startsWith("127.");
 }
 
 function print(text: string): void {

@@ -65,9 +65,12 @@ export interface Timeouts {
   keepaliveMs: number;
 }
 
+/** The path of a state that no file holds. */
+export const IN_MEMORY = ":memory:";
+
 /** Where responses and conversations are kept, and for how long. */
 export interface StateSettings {
-  /** A file, or `:memory:`. */
+  /** A file, or `IN_MEMORY`. */
   path: string;
   /** Since something was last used. */
   ttlMs: number;
@@ -93,6 +96,8 @@ export interface Config {
   maxUploadBytes: number;
   timeouts: Timeouts;
   state: StateSettings;
+  /** Processes that serve; `auto`: one for each core. */
+  workers: number | "auto";
   logLevel: LogLevel;
 }
 
@@ -182,6 +187,8 @@ const StateSchema = z.strictObject({
   max_mb: z.number().positive().max(1_048_576).default(1024).describe("Least recently used goes first, in MiB"),
 });
 
+export const MAX_WORKERS = 64;
+
 /** The shape of the file. `docs/config.schema.json` is made from it. */
 export const ConfigSchema = z.strictObject({
   listen: z.string().default("127.0.0.1:12000").describe("host:port"),
@@ -202,6 +209,10 @@ export const ConfigSchema = z.strictObject({
     .describe("The largest file or form that passes through without being held, in MiB"),
   timeouts: TimeoutsSchema.prefault({}),
   state: StateSchema.optional().describe("Where responses and conversations are kept; absent: in memory, 64 MiB"),
+  workers: z.union([z.int().min(1).max(MAX_WORKERS), z.literal("auto")], {
+    error: `Expected a number from 1 to ${MAX_WORKERS}, or auto`,
+  })
+    .default(1).describe("Processes that share the port, on Linux; auto: one for each core"),
   log: z.enum(LOG_LEVELS).default("info").describe("info has a line per request"),
 });
 
@@ -340,15 +351,16 @@ function build(
       keepaliveMs: raw.timeouts.keepalive_ms,
     },
     state: buildState(raw.state),
+    workers: raw.workers,
     logLevel: raw.log,
   };
 }
 
 const MEBIBYTE = 1024 * 1024;
-const IN_MEMORY = { path: ":memory:", ttl_hours: DEFAULT_TTL_HOURS, max_mb: 64 };
+const DEFAULT_STATE = { path: IN_MEMORY, ttl_hours: DEFAULT_TTL_HOURS, max_mb: 64 };
 
 function buildState(raw: RawConfig["state"]): StateSettings {
-  const { path, ttl_hours: hours, max_mb: megabytes } = raw ?? IN_MEMORY;
+  const { path, ttl_hours: hours, max_mb: megabytes } = raw ?? DEFAULT_STATE;
   return { path, ttlMs: hours * 3_600_000, maxBytes: Math.floor(megabytes * MEBIBYTE) };
 }
 

@@ -14,6 +14,7 @@ import { FORMATS } from "./formats/mod.ts";
 import type { Metrics } from "./metrics.ts";
 import type { Call } from "./plan.ts";
 import type { Outcome } from "./reply.ts";
+import type { Siblings } from "./siblings.ts";
 import type { Jobs } from "./state/jobs.ts";
 import type { StateStore } from "./state/store.ts";
 import type { ReasoningMemory } from "./translation/carry.ts";
@@ -30,7 +31,9 @@ export interface Services {
   readonly state: StateStore;
   /** Responses that are being made in the background. */
   readonly jobs: Jobs;
-  /** Unix milliseconds of the gateway's making. */
+  /** The other workers, where there are some. */
+  readonly siblings: Siblings | undefined;
+  /** Unix milliseconds of the gateway's making; of several workers, of the first one's. */
   readonly since: number;
 }
 

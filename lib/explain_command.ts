@@ -117,5 +117,6 @@ class LossLog implements Log {
   }
   warn(): void {}
   error(): void {}
+  setLevel(): void {}
   flush(): void {}
 }

@@ -1,16 +1,20 @@
 /** Request → response: the endpoint that serves it, what is noted of it, and the one place where a bug's exception ends. */
+import { join } from "node:path";
 import type { Log } from "./base/log.ts";
 import type { Upgrade } from "./base/runtime.ts";
-import type { Config } from "./config.ts";
+import { type Config, IN_MEMORY } from "./config.ts";
 import { endpointsAt } from "./endpoints/mod.ts";
+import { tellCancelled, tellJob, tellNews } from "./endpoints/responses/elsewhere.ts";
 import { type Entry, type Exchange, type Handled, notFound, refuse, type Services, wrongMethod } from "./exchange.ts";
 import { countedLosses, loggedLosses } from "./loss_report.ts";
 import { Metrics } from "./metrics.ts";
 import type { Outcome } from "./reply.ts";
+import type { About, Answers, Asked, Siblings } from "./siblings.ts";
 import { Jobs } from "./state/jobs.ts";
+import { SharedReasoning } from "./state/reasoning.ts";
 import { SqliteStore } from "./state/sqlite.ts";
 import type { StateStore } from "./state/store.ts";
-import { ReasoningMemory } from "./translation/carry.ts";
+import { type KeptReasoning, LocalReasoning, ReasoningMemory } from "./translation/carry.ts";
 import { randomId } from "./translation/ids.ts";
 
 export interface Gateway {
@@ -18,6 +22,10 @@ export interface Gateway {
   handle(request: Request, upgrade?: Upgrade): Promise<Response>;
   /** What `handle` would answer if the upstream answered `upstream`; nothing is sent. */
   handleWith(request: Request, upstream: Response): Promise<Response>;
+  /** New requests go by this config; what runs keeps its own. State, memory, jobs, sockets and counters live on. */
+  reload(config: Config): void;
+  /** Answers a sibling's question. Never rejects. */
+  tell<K extends About>(about: K, what: Asked[K]): Promise<Answers[K]>;
   readonly metrics: Metrics;
   /** Answers that are still being written. */
   readonly inFlight: number;
@@ -36,6 +44,18 @@ export interface GatewayOptions {
   /** Where responses and conversations are kept; the config's SQLite unless it is given. */
   state?: StateStore;
   jobs?: Jobs;
+  /** The other workers, and what is shared with them. */
+  group?: Group;
+}
+
+export interface Group {
+  siblings: Siblings;
+  /** How many there are. */
+  workers: number;
+  /** When the first of them began, in Unix milliseconds. */
+  since: number;
+  /** A folder for what they share while they run; theirs alone. */
+  folder: string;
 }
 
 export function createGateway(config: Config, options: GatewayOptions = {}): Gateway {
@@ -44,34 +64,49 @@ export function createGateway(config: Config, options: GatewayOptions = {}): Gat
 
 class TriviumGateway implements Gateway {
   readonly metrics = new Metrics();
-  readonly #services: Services;
+  readonly #reasoning: KeptReasoning;
+  #services: Services;
   /** A turn on a socket, as if it had come over HTTP. */
   readonly #ask = (turn: Request): Promise<Response> => this.#guarded(turn, {});
   readonly #sockets = new Set<{ drain(): void }>();
   #inFlight = 0;
   #onIdle: (() => void)[] = [];
 
-  constructor(config: Config, { log, state: given, jobs = new Jobs() }: GatewayOptions) {
+  constructor(config: Config, { log, state: given, jobs = new Jobs(), group }: GatewayOptions) {
     const { metrics } = this;
-    const state = given ?? openState(config, metrics, log);
+    const state = given ?? openState(config, metrics, log, group);
     const sockets = this.#sockets;
-    const memory = new ReasoningMemory(Date.now);
-    this.#services = { config, metrics, log, memory, sockets, state, jobs, since: Date.now() };
+    const siblings = group?.siblings;
+    this.#reasoning = openReasoning(metrics, log, group);
+    const memory = new ReasoningMemory(this.#reasoning);
+    const since = group?.since ?? Date.now();
+    this.#services = { config, metrics, log, memory, sockets, state, jobs, siblings, since };
+    metrics.gauge("trivium_workers", () => siblings?.count ?? 1, true);
     metrics.gauge("trivium_in_flight", () => this.#inFlight);
     metrics.gauge("trivium_sockets", () => sockets.size);
     metrics.gauge("trivium_background_running", () => jobs.size);
-    metrics.gauge("trivium_stored_responses", () => state.stats().responses);
-    metrics.gauge("trivium_stored_conversations", () => state.stats().conversations);
-    metrics.gauge("trivium_stored_bytes", () => state.stats().bytes);
+    metrics.gauge("trivium_stored_responses", () => state.stats().responses, true);
+    metrics.gauge("trivium_stored_conversations", () => state.stats().conversations, true);
+    metrics.gauge("trivium_stored_bytes", () => state.stats().bytes, true);
+  }
+
+  reload(config: Config): void {
+    this.#services = { ...this.#services, config };
+  }
+
+  async tell<K extends About>(about: K, what: Asked[K]): Promise<Answers[K]> {
+    return await TELLERS[about](this.#services, what);
   }
 
   openState(): void {
     // Nothing has this id: any question opens it.
     this.#services.state.pinned("", "");
+    void this.#reasoning.isEmpty;
   }
 
   close(): void {
     this.#services.state.close();
+    this.#reasoning.close();
   }
 
   get inFlight(): number {
@@ -206,14 +241,36 @@ class TriviumGateway implements Gateway {
   }
 }
 
+const TELLERS: { [K in About]: (services: Services, what: Asked[K]) => Answers[K] | Promise<Answers[K]> } = {
+  metrics: ({ metrics }) => metrics.snapshot(),
+  running: ({ jobs }) => jobs.size,
+  job: tellJob,
+  cancel: tellCancelled,
+  frames: tellNews,
+};
+
+/** What several workers keep "in memory" is in a file that they share, and that goes with them. */
+function openState({ state }: Config, metrics: Metrics, log: Log | undefined, group: Group | undefined): StateStore {
+  const onTrouble = troubleAt(state.path, metrics, log);
+  if (group === undefined) return new SqliteStore(state, { onTrouble });
+  const { workers: writers } = group;
+  if (state.path !== IN_MEMORY) return new SqliteStore(state, { onTrouble, writers });
+  const path = join(group.folder, "state.db");
+  return new SqliteStore({ ...state, path }, { onTrouble, writers, isTemporary: true });
+}
+
+function openReasoning(metrics: Metrics, log: Log | undefined, group: Group | undefined): KeptReasoning {
+  if (group === undefined) return new LocalReasoning(Date.now);
+  const onTrouble = troubleAt("reasoning.db", metrics, log);
+  return new SharedReasoning({ path: join(group.folder, "reasoning.db"), writers: group.workers, onTrouble });
+}
+
 /** A store that fails is told of, and never in an answer's way. */
-function openState({ state }: Config, metrics: Metrics, log: Log | undefined): StateStore {
-  return new SqliteStore(state, {
-    onTrouble: (what, error) => {
-      metrics.add("trivium_state_errors_total");
-      log?.warn("state", { what, path: state.path, error: reasonOf(error) });
-    },
-  });
+function troubleAt(path: string, metrics: Metrics, log: Log | undefined): (what: string, error: unknown) => void {
+  return (what, error) => {
+    metrics.add("trivium_state_errors_total");
+    log?.warn("state", { what, path, error: reasonOf(error) });
+  };
 }
 
 /** What the database says of itself; other errors may quote what is kept. */

@@ -2,6 +2,7 @@
  * One JSON line per event, on stderr. Lines are gathered for a moment and written together: a write per request would
  * cost more than the request. Secrets print as `***` by their type (`secret.ts`).
  */
+import { Buffer } from "node:buffer";
 import process from "node:process";
 
 export type LogFields = Record<string, unknown>;
@@ -10,6 +11,7 @@ export interface Log {
   info(event: string, fields?: LogFields): void;
   warn(event: string, fields?: LogFields): void;
   error(event: string, fields?: LogFields): void;
+  setLevel(level: LogLevel): void;
   /** Writes what is still gathered; called before the process ends. */
   flush(): void;
 }
@@ -21,7 +23,9 @@ export const LOG_LEVELS: readonly LogLevel[] = LEVELS;
 const GATHER_MS = 25;
 const GATHER_CHARACTERS = 64 * 1024;
 
-export function createLog(level: LogLevel, write: (text: string) => void = toStderr): Log {
+/** `always` stands in every line. */
+export function createLog(initial: LogLevel, write: (text: string) => void = toStderr, always: LogFields = {}): Log {
+  let level = initial;
   let gathered = "";
   let timer: ReturnType<typeof setTimeout> | undefined;
   const flush = (): void => {
@@ -33,7 +37,9 @@ export function createLog(level: LogLevel, write: (text: string) => void = toStd
   };
   const line = (lineLevel: LogLevel, event: string, fields: LogFields = {}): void => {
     if (LEVELS.indexOf(lineLevel) < LEVELS.indexOf(level)) return;
-    gathered += `${JSON.stringify({ time: new Date().toISOString(), level: lineLevel, event, ...fields }, bounded)}\n`;
+    gathered += `${
+      JSON.stringify({ time: new Date().toISOString(), level: lineLevel, event, ...always, ...fields }, bounded)
+    }\n`;
     if (gathered.length > GATHER_CHARACTERS) flush();
     else timer ??= setTimeout(flush, GATHER_MS);
   };
@@ -41,6 +47,7 @@ export function createLog(level: LogLevel, write: (text: string) => void = toStd
     info: (event, fields) => line("info", event, fields),
     warn: (event, fields) => line("warn", event, fields),
     error: (event, fields) => line("error", event, fields),
+    setLevel: (next) => void (level = next),
     flush,
   };
 }
@@ -54,4 +61,20 @@ function bounded(_key: string, value: unknown): unknown {
 
 function toStderr(text: string): void {
   process.stderr.write(text);
+}
+
+/** What a pipe takes in one piece (PIPE_BUF on Linux). */
+const PIECE_BYTES = 4096;
+
+/** The same where several processes write to one stderr: whole lines in such pieces that none falls into another's. */
+export function toSharedStderr(text: string): void {
+  let piece = "";
+  for (const line of text.split(/(?<=\n)/)) {
+    if (piece !== "" && Buffer.byteLength(piece) + Buffer.byteLength(line) > PIECE_BYTES) {
+      toStderr(piece);
+      piece = "";
+    }
+    piece += line;
+  }
+  if (piece !== "") toStderr(piece);
 }

@@ -1,4 +1,5 @@
 /** The only file that names Bun or Deno: serving, sockets, and what differs around a process. */
+import { readFileSync } from "node:fs";
 import process from "node:process";
 
 /** `upgrade` makes a WebSocket of the request's connection; its response is then the one to give back. */
@@ -27,6 +28,8 @@ export interface ServeOptions {
   /** 0: any free port. */
   port: number;
   handle: Handle;
+  /** Other processes that say so too listen on the same port, and the system deals the connections out. */
+  isShared?: boolean;
   /** The largest frame of a WebSocket, in bytes: larger ones close it with 1009. */
   maxFrameBytes?: number;
 }
@@ -85,6 +88,7 @@ interface DenoLike {
     options: {
       hostname: string;
       port: number;
+      reusePort: boolean;
       signal: AbortSignal;
       onListen: () => void;
       onError: (error: unknown) => Response;
@@ -117,13 +121,13 @@ export function serve(options: ServeOptions): Promise<Server> {
 // deno-lint-ignore require-await -- a port that is taken rejects here as it does on Deno
 async function serveBun(
   runtime: BunLike,
-  { hostname, port, handle, maxFrameBytes = MAX_FRAME_BYTES }: ServeOptions,
+  { hostname, port, handle, isShared = false, maxFrameBytes = MAX_FRAME_BYTES }: ServeOptions,
 ): Promise<Server> {
   const server = runtime.serve({
     hostname,
     port,
     // With `development: false` Bun shares a port that is taken, and two gateways would answer in turns.
-    reusePort: false,
+    reusePort: isShared,
     // Bun would close a connection that is quiet for 10 s: a model may think longer than that.
     idleTimeout: 0,
     maxRequestBodySize: NO_BODY_LIMIT,
@@ -224,7 +228,7 @@ function listen(socket: WebSocket, open: (socket: Socket) => SocketEvents): void
 }
 
 // deno-lint-ignore require-await -- as above
-async function serveDeno({ hostname, port, handle }: ServeOptions): Promise<Server> {
+async function serveDeno({ hostname, port, handle, isShared = false }: ServeOptions): Promise<Server> {
   const controller = new AbortController();
   const runtime = deno as DenoLike;
   const sockets = new OpenSockets();
@@ -239,7 +243,7 @@ async function serveDeno({ hostname, port, handle }: ServeOptions): Promise<Serv
     return answering;
   };
   const server = runtime.serve(
-    { hostname, port, signal: controller.signal, onListen: () => {}, onError: () => lastResort() },
+    { hostname, port, reusePort: isShared, signal: controller.signal, onListen: () => {}, onError: () => lastResort() },
     answer,
   );
   const stop = async (force = false): Promise<void> => {
@@ -299,6 +303,19 @@ export function liftFetchCap(): void {
   } catch {
     // Where a process can't replace itself (Windows, seccomp) the gateway works, with 256 upstream requests at once.
   }
+}
+
+/** Elsewhere a shared port is either not to be had or not dealt out fairly. */
+export const CAN_SHARE_PORT = process.platform === "linux";
+
+/** The command of this very process, to start it once more; only where a port can be shared. */
+export function ownCommand(): { file: string; args: string[] } {
+  return { file: process.execPath, args: readFileSync("/proc/self/cmdline", "utf8").split("\0").slice(1, -1) };
+}
+
+/** For a process that this one starts: what `liftFetchCap` would do there has been done. */
+export function liftedEnvironment(): Record<string, string | undefined> {
+  return { BUN_CONFIG_MAX_HTTP_REQUESTS: MAX_HTTP_REQUESTS, ...process.env };
 }
 
 /** A thread. `bundled`: its name in an executable, where only what the build names as an entry is there. */

@@ -1,18 +1,23 @@
 /** What is told without a model: who this is, its models, its health, its counters. */
-import { health, listModels, oneModel } from "../admin.ts";
+import { health, healthOf, listModels, oneModel } from "../admin.ts";
 import { type Exchange, type Handled, json } from "../exchange.ts";
+import { mergeSnapshots, printSnapshot } from "../metrics.ts";
 
 export function welcome(): Handled {
   return { response: Response.json({ name: "trivium", models: "/v1/models", health: "/health" }) };
 }
 
 export function tellHealth({ services }: Exchange): Handled {
-  return { response: Response.json(health(services.config, services.since)) };
+  return { response: Response.json({ ...health(services.config, services.since), ...healthOf(services.siblings) }) };
 }
 
-export function tellMetrics({ services }: Exchange): Handled {
+/** Of all workers together, whichever of them is asked. */
+export async function tellMetrics({ services: { metrics, siblings } }: Exchange): Promise<Handled> {
+  const all = await siblings?.ask("metrics", null);
+  const snapshots = all?.told.map(({ value }) => value) ?? [];
+  const snapshot = snapshots.length === 0 ? metrics.snapshot() : mergeSnapshots(snapshots);
   return {
-    response: new Response(services.metrics.print(), { headers: { "content-type": "text/plain; version=0.0.4" } }),
+    response: new Response(printSnapshot(snapshot), { headers: { "content-type": "text/plain; version=0.0.4" } }),
   };
 }
 

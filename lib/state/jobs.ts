@@ -19,15 +19,37 @@ export interface JobFrame {
   text: string;
 }
 
-export interface JobName {
+export interface JobKey {
   scope: string;
   /** The response's. */
   id: string;
+}
+
+export interface JobName extends JobKey {
   /** Its frames are kept, so that clients can come back to its stream. */
   isStreamed: boolean;
 }
 
-export class Job {
+/** Frames from a given one on. */
+export interface JobFrames {
+  frames: readonly JobFrame[];
+  /** Where to go on. */
+  next: number;
+  /** Some of them had to go. */
+  isCut: boolean;
+}
+
+/** A job as its readers see it, whoever runs it. */
+export interface JobStream {
+  readonly isStreamed: boolean;
+  readonly isOver: boolean;
+  readonly response: JsonObject;
+  framesFrom(from: number): JobFrames;
+  news(): Promise<void>;
+  wake(): void;
+}
+
+export class Job implements JobStream {
   readonly scope: string;
   readonly id: string;
   readonly isStreamed: boolean;
@@ -69,8 +91,8 @@ export class Job {
     this.wake();
   }
 
-  /** The frames from the `from`th on that are still there, and where to go on. `isCut`: some of them had to go. */
-  framesFrom(from: number): { frames: readonly JobFrame[]; next: number; isCut: boolean } {
+  /** The frames from the `from`th on that are still there. */
+  framesFrom(from: number): JobFrames {
     return {
       isCut: from < this.#dropped,
       frames: this.#frames.slice(Math.max(0, from - this.#dropped)),
@@ -128,6 +150,11 @@ export class Jobs {
 
   get size(): number {
     return this.#running.size;
+  }
+
+  /** How many may run. */
+  get limit(): number {
+    return this.#limits.count;
   }
 
   /** Undefined where too many run. */

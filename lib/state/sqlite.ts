@@ -1,13 +1,11 @@
 /**
- * The store in SQLite, a file or memory. It is opened when it is first needed, and every call is one short transaction:
- * the loop waits for no more than that. Rows of all kinds share one table, so that one order of use decides what goes.
+ * The store in SQLite, a file or memory. Rows of all kinds share one table, so that one order of use decides what goes.
  */
 import { Buffer } from "node:buffer";
-import { chmodSync, existsSync } from "node:fs";
-import { DatabaseSync, type SQLInputValue, type StatementSync } from "node:sqlite";
 import { isObject, type JsonObject } from "../base/fields.ts";
 import { parseJson } from "../base/json.ts";
 import type { StateSettings } from "../config.ts";
+import { Database } from "./database.ts";
 import type { Conversation, Pin, StateStats, StateStore, StoredResponse } from "./store.ts";
 
 /** What an entry is; the number is in the file. */
@@ -31,16 +29,11 @@ CREATE TABLE IF NOT EXISTS items (
 ) STRICT;
 CREATE INDEX IF NOT EXISTS items_entry ON items (entry);
 CREATE INDEX IF NOT EXISTS items_id ON items (scope, id);
-PRAGMA user_version = ${VERSION};
 `;
 
 /** Its items go with it, as they do where it is replaced. */
 const DELETE_ENTRY = "DELETE FROM entries WHERE kind = ? AND scope = ? AND id = ?";
 
-/** How long a call may wait for another process that writes to the same file. */
-const BUSY_MS = 50;
-/** After a fault of the whole database, before it is opened again. */
-const RETRY_MS = 30_000;
 /** Entries that one call takes out at most. */
 const BATCH = 64;
 /** What is kept of one entry, as a part of the whole. */
@@ -56,12 +49,18 @@ const FULL_TO = 0.95;
 const TOUCH_MS = 60_000;
 /** A row's columns and indexes beside its texts. */
 const ROW_BYTES = 400;
+/** Room for indexes and for pages that are half empty, beyond what is counted. */
+const FILE_FACTOR = 2;
 
 export interface SqliteOptions {
   /** Unix milliseconds. */
   now?: () => number;
   /** Told of every fault; holds no contents. */
   onTrouble?: (what: string, error: unknown) => void;
+  /** How many processes write to the file, each as much as this one. */
+  writers?: number;
+  /** Nobody needs the file after a crash of the machine. */
+  isTemporary?: boolean;
 }
 
 interface Row {
@@ -89,25 +88,27 @@ interface Entry {
 export class SqliteStore implements StateStore {
   readonly #settings: StateSettings;
   readonly #now: () => number;
-  readonly #onTrouble: (what: string, error: unknown) => void;
-  #database: DatabaseSync | undefined;
-  readonly #statements = new Map<string, StatementSync>();
-  /** When a database that could not be opened is tried again. */
-  #retryAt = 0;
-  #isClosed = false;
+  readonly #writers: number;
+  readonly #database: Database;
+  /** Found by a look-up whose use is still to be noted: a transaction that reads must not begin to write. */
+  #used: Row | undefined;
   /** At least what is kept: replaced and deleted rows are taken off when it is counted anew. */
   #total = 0;
   #uncounted = COUNT_EVERY;
   #unswept = SWEEP_EVERY;
 
-  constructor(settings: StateSettings, { now = Date.now, onTrouble = () => {} }: SqliteOptions = {}) {
+  constructor(settings: StateSettings, options: SqliteOptions = {}) {
+    const { now = Date.now, onTrouble = () => {}, writers = 1, isTemporary = false } = options;
+    const { path, maxBytes } = settings;
     this.#settings = settings;
     this.#now = now;
-    this.#onTrouble = onTrouble;
+    this.#writers = writers;
+    const file = { path, maxBytes: maxBytes * FILE_FACTOR, schema: SCHEMA, version: VERSION, isTemporary, writers };
+    this.#database = new Database({ ...file, now, onTrouble });
   }
 
   get(scope: string, id: string): StoredResponse | undefined {
-    return this.#guarded("get", undefined, () => {
+    return this.#reading("get", undefined, () => {
       const row = this.#find(RESPONSE, scope, id);
       if (row === undefined) return undefined;
       this.#touch(row);
@@ -122,11 +123,12 @@ export class SqliteStore implements StateStore {
     });
   }
 
-  put({ id, scope, createdAt, previousId, conversationId, response, input }: StoredResponse): boolean {
-    return this.#guarded("put", false, () => {
+  put({ id, scope, createdAt, previousId, conversationId, maker, response, input }: StoredResponse): boolean {
+    return this.#database.writing("put", false, () => {
       const head = {
         ...(previousId === undefined ? {} : { previousId }),
         ...(conversationId === undefined ? {} : { conversationId }),
+        ...(maker === undefined ? {} : { maker }),
       };
       const body = JSON.stringify(response);
       const key = this.#write({ kind: RESPONSE, scope, id, createdAt, head, body, input: JSON.stringify(input) });
@@ -141,29 +143,29 @@ export class SqliteStore implements StateStore {
   }
 
   putFrames(scope: string, id: string, frames: readonly string[]): boolean {
-    return this.#guarded("put", false, () => {
+    return this.#database.writing("put", false, () => {
       const text = JSON.stringify(frames);
       const row = this.#find(RESPONSE, scope, id);
       const bytes = Buffer.byteLength(text);
       if (row === undefined || row.bytes + bytes > this.#largest) return false;
       this.#makeRoom(bytes);
-      this.#run("UPDATE entries SET frames = ?, bytes = bytes + ? WHERE key = ?", text, bytes, row.key);
+      this.#database.run("UPDATE entries SET frames = ?, bytes = bytes + ? WHERE key = ?", text, bytes, row.key);
       return true;
     });
   }
 
   frames(scope: string, id: string): readonly string[] | undefined {
-    return this.#guarded("get", undefined, () => {
+    return this.#reading("get", undefined, () => {
       const row = this.#find(RESPONSE, scope, id);
       return row === undefined || row.frames === "" ? undefined : JSON.parse(row.frames) as string[];
     });
   }
 
   item(scope: string, id: string): JsonObject | undefined {
-    return this.#guarded("get", undefined, () => {
+    return this.#reading("get", undefined, () => {
       const sql = "SELECT i.body AS item, e.* FROM items i JOIN entries e ON e.key = i.entry " +
         "WHERE i.scope = ? AND i.id = ? AND e.used >= ? ORDER BY i.key DESC LIMIT 1";
-      const row = this.#one<Row & { item: string }>(sql, scope, id, this.#oldest);
+      const row = this.#database.one<Row & { item: string }>(sql, scope, id, this.#oldest);
       if (row === undefined) return undefined;
       this.#touch(row);
       if (row.item !== "") return parsed(row.item);
@@ -174,22 +176,22 @@ export class SqliteStore implements StateStore {
   }
 
   isForeign(scope: string, id: string): boolean {
-    return this.#guarded("get", false, () => {
+    return this.#reading("get", false, () => {
       const sql = "SELECT count(*) AS known, sum(scope = ?) AS own FROM entries WHERE id = ?";
-      const found = this.#one<{ known: number; own: number | null }>(sql, scope, id);
+      const found = this.#database.one<{ known: number; own: number | null }>(sql, scope, id);
       return (found?.known ?? 0) > 0 && (found?.own ?? 0) === 0;
     });
   }
 
   pin({ id, scope, provider, model }: Pin): boolean {
-    return this.#guarded("put", false, () => {
+    return this.#database.writing("put", false, () => {
       const head = { provider, model };
       return this.#write({ kind: PIN, scope, id, createdAt: this.#now(), head, body: "", input: "" }) !== undefined;
     });
   }
 
   pinned(scope: string, id: string): Pin | undefined {
-    return this.#guarded("get", undefined, () => {
+    return this.#reading("get", undefined, () => {
       const row = this.#find(PIN, scope, id);
       if (row === undefined) return undefined;
       this.#touch(row);
@@ -203,7 +205,7 @@ export class SqliteStore implements StateStore {
   }
 
   putConversation({ id, scope, createdAt, metadata }: Conversation): boolean {
-    return this.#guarded("put", false, () => {
+    return this.#database.writing("put", false, () => {
       const body = JSON.stringify(metadata);
       const row = this.#find(CONVERSATION, scope, id);
       if (row === undefined) {
@@ -211,13 +213,13 @@ export class SqliteStore implements StateStore {
       }
       const grown = Buffer.byteLength(body) - Buffer.byteLength(row.body);
       const sql = "UPDATE entries SET body = ?, bytes = bytes + ?, used = ? WHERE key = ?";
-      this.#run(sql, body, grown, this.#now(), row.key);
+      this.#database.run(sql, body, grown, this.#now(), row.key);
       return true;
     });
   }
 
   conversation(scope: string, id: string): Conversation | undefined {
-    return this.#guarded("get", undefined, () => {
+    return this.#reading("get", undefined, () => {
       const row = this.#find(CONVERSATION, scope, id);
       if (row === undefined) return undefined;
       this.#touch(row);
@@ -230,16 +232,16 @@ export class SqliteStore implements StateStore {
   }
 
   items(scope: string, conversationId: string): readonly JsonObject[] {
-    return this.#guarded("get", [], () => {
+    return this.#reading("get", [], () => {
       const row = this.#find(CONVERSATION, scope, conversationId);
       if (row === undefined) return [];
-      const rows = this.#prepare("SELECT body FROM items WHERE entry = ? ORDER BY key").all(row.key);
-      return rows.map((item) => parsed(String(item["body"])));
+      const rows = this.#database.all<{ body: string }>("SELECT body FROM items WHERE entry = ? ORDER BY key", row.key);
+      return rows.map(({ body }) => parsed(body));
     });
   }
 
   addItems(scope: string, conversationId: string, items: readonly JsonObject[]): boolean {
-    return this.#guarded("put", false, () => {
+    return this.#database.writing("put", false, () => {
       const row = this.#find(CONVERSATION, scope, conversationId);
       const bodies = items.map((item) => JSON.stringify(item));
       const bytes = bodies.reduce((sum, body) => sum + sizeOf(body), 0);
@@ -248,23 +250,23 @@ export class SqliteStore implements StateStore {
       for (const [index, body] of bodies.entries()) {
         this.#addItem(row.key, scope, String(items[index]?.["id"] ?? ""), body);
       }
-      this.#run("UPDATE entries SET bytes = bytes + ?, used = ? WHERE key = ?", bytes, this.#now(), row.key);
+      this.#database.run("UPDATE entries SET bytes = bytes + ?, used = ? WHERE key = ?", bytes, this.#now(), row.key);
       return true;
     });
   }
 
   deleteItem(scope: string, conversationId: string, itemId: string): boolean {
-    return this.#guarded("delete", false, () => {
+    return this.#database.writing("delete", false, () => {
       const row = this.#find(CONVERSATION, scope, conversationId);
       if (row === undefined) return false;
-      const found = this.#one<{ key: number; body: string }>(
+      const found = this.#database.one<{ key: number; body: string }>(
         "SELECT key, body FROM items WHERE entry = ? AND id = ?",
         row.key,
         itemId,
       );
       if (found === undefined) return false;
-      this.#run("DELETE FROM items WHERE key = ?", found.key);
-      this.#run("UPDATE entries SET bytes = bytes - ? WHERE key = ?", sizeOf(found.body), row.key);
+      this.#database.run("DELETE FROM items WHERE key = ?", found.key);
+      this.#database.run("UPDATE entries SET bytes = bytes - ? WHERE key = ?", sizeOf(found.body), row.key);
       return true;
     });
   }
@@ -272,23 +274,24 @@ export class SqliteStore implements StateStore {
   /** Nothing is opened for it: where nothing was kept yet, there is nothing to count. */
   stats(): StateStats {
     const none = { responses: 0, conversations: 0, pins: 0, bytes: 0 };
-    if (this.#database === undefined) return none;
-    return this.#guarded("stats", none, () => {
+    if (!this.#database.isOpen) return none;
+    return this.#database.reading("stats", none, () => {
       const stats = { ...none };
       const sql = "SELECT kind, count(*) AS n, sum(bytes) AS bytes FROM entries WHERE used >= ? GROUP BY kind";
-      for (const { kind, n, bytes } of this.#prepare(sql).all(this.#oldest)) {
-        if (kind === RESPONSE) stats.responses = Number(n);
-        else if (kind === CONVERSATION) stats.conversations = Number(n);
-        else stats.pins = Number(n);
-        stats.bytes += Number(bytes);
+      for (
+        const { kind, n, bytes } of this.#database.all<{ kind: Kind; n: number; bytes: number }>(sql, this.#oldest)
+      ) {
+        if (kind === RESPONSE) stats.responses = n;
+        else if (kind === CONVERSATION) stats.conversations = n;
+        else stats.pins = n;
+        stats.bytes += bytes;
       }
       return stats;
     });
   }
 
   close(): void {
-    this.#isClosed = true;
-    this.#drop();
+    this.#database.close();
   }
 
   get #oldest(): number {
@@ -301,12 +304,23 @@ export class SqliteStore implements StateStore {
 
   #find(kind: Kind, scope: string, id: string): Row | undefined {
     const sql = "SELECT * FROM entries WHERE kind = ? AND scope = ? AND id = ? AND used >= ?";
-    return this.#one<Row>(sql, kind, scope, id, this.#oldest);
+    return this.#database.one<Row>(sql, kind, scope, id, this.#oldest);
   }
 
-  #touch({ key, used }: Row): void {
-    const now = this.#now();
-    if (now - used > TOUCH_MS) this.#run("UPDATE entries SET used = ? WHERE key = ?", now, key);
+  /** A look-up, and after it the note that what it found was used. */
+  #reading<T>(what: string, otherwise: T, act: () => T): T {
+    this.#used = undefined;
+    const found = this.#database.reading(what, otherwise, act);
+    const row = this.#used as Row | undefined;
+    if (row !== undefined) {
+      const sql = "UPDATE entries SET used = ? WHERE key = ?";
+      this.#database.single("touch", undefined, () => this.#database.run(sql, this.#now(), row.key));
+    }
+    return found;
+  }
+
+  #touch(row: Row): void {
+    if (this.#now() - row.used > TOUCH_MS) this.#used = row;
   }
 
   /** The row's key; undefined where it is too large to be kept. */
@@ -314,26 +328,29 @@ export class SqliteStore implements StateStore {
     const text = JSON.stringify(head);
     const bytes = sizeOf(text, body, input);
     if (bytes > this.#largest) {
-      this.#run(DELETE_ENTRY, kind, scope, id);
+      this.#database.run(DELETE_ENTRY, kind, scope, id);
       return undefined;
     }
     this.#makeRoom(bytes);
     const sql = "INSERT OR REPLACE INTO entries (kind, scope, id, created, used, bytes, head, body, input, frames) " +
       "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, '')";
-    return Number(this.#run(sql, kind, scope, id, createdAt, this.#now(), bytes, text, body, input).lastInsertRowid);
+    return Number(
+      this.#database.run(sql, kind, scope, id, createdAt, this.#now(), bytes, text, body, input).lastInsertRowid,
+    );
   }
 
   #addItem(entry: number, scope: string, id: string, body: string): void {
-    this.#run("INSERT INTO items (entry, scope, id, body) VALUES (?, ?, ?, ?)", entry, scope, id, body);
+    this.#database.run("INSERT INTO items (entry, scope, id, body) VALUES (?, ?, ?, ?)", entry, scope, id, body);
   }
 
   /** For `bytes` more: what has outlived its time goes, then what was used least recently. */
   #makeRoom(bytes: number): void {
     if (++this.#unswept >= SWEEP_EVERY) this.#sweep();
-    this.#total += bytes;
+    // The others' writes are counted as if they were ours: whoever writes most finds out first that it is full.
+    this.#total += bytes * this.#writers;
     if (this.#total <= this.#settings.maxBytes && ++this.#uncounted < COUNT_EVERY) return;
     this.#uncounted = 0;
-    const sum = this.#one<{ sum: number | null }>("SELECT sum(bytes) AS sum FROM entries")?.sum ?? 0;
+    const sum = this.#database.one<{ sum: number | null }>("SELECT sum(bytes) AS sum FROM entries")?.sum ?? 0;
     this.#total = sum + bytes;
     this.#evict();
   }
@@ -342,111 +359,25 @@ export class SqliteStore implements StateStore {
   #sweep(): void {
     this.#unswept = 0;
     const sql = "DELETE FROM entries WHERE key IN (SELECT key FROM entries WHERE used < ? ORDER BY used LIMIT ?)";
-    this.#run(sql, this.#oldest, BATCH);
+    this.#database.run(sql, this.#oldest, BATCH);
   }
 
   #evict(): void {
     if (this.#total <= this.#settings.maxBytes) return;
-    for (const row of this.#prepare("SELECT key, bytes FROM entries ORDER BY used, key LIMIT ?").all(BATCH)) {
+    const oldest = "SELECT key, bytes FROM entries ORDER BY used, key LIMIT ?";
+    for (const { key, bytes } of this.#database.all<{ key: number; bytes: number }>(oldest, BATCH)) {
       if (this.#total <= this.#settings.maxBytes * FULL_TO) return;
-      this.#run("DELETE FROM entries WHERE key = ?", Number(row["key"]));
-      this.#total -= Number(row["bytes"]);
+      this.#database.run("DELETE FROM entries WHERE key = ?", key);
+      this.#total -= bytes;
     }
   }
 
   #delete(kind: Kind, scope: string, id: string): boolean {
-    return this.#guarded("delete", false, () => {
+    return this.#database.writing("delete", false, () => {
       if (this.#find(kind, scope, id) === undefined) return false;
-      this.#run(DELETE_ENTRY, kind, scope, id);
+      this.#database.run(DELETE_ENTRY, kind, scope, id);
       return true;
     });
-  }
-
-  /** One transaction; on any fault what was asked for is just not there. */
-  #guarded<T>(what: string, otherwise: T, act: () => T): T {
-    const database = this.#open();
-    if (database === undefined) return otherwise;
-    try {
-      this.#run(what === "get" || what === "stats" ? "BEGIN" : "BEGIN IMMEDIATE");
-      const value = act();
-      this.#run("COMMIT");
-      return value;
-    } catch (error) {
-      this.#onTrouble(what, error);
-      this.#rollBack(database);
-      return otherwise;
-    }
-  }
-
-  #rollBack(database: DatabaseSync): void {
-    try {
-      database.exec("ROLLBACK");
-    } catch {
-      // No transaction was open: `BEGIN` itself had failed.
-    }
-  }
-
-  #open(): DatabaseSync | undefined {
-    if (this.#database !== undefined || this.#isClosed || this.#now() < this.#retryAt) return this.#database;
-    try {
-      this.#database = openDatabase(this.#settings);
-    } catch (error) {
-      this.#retryAt = this.#now() + RETRY_MS;
-      this.#onTrouble("open", error);
-    }
-    return this.#database;
-  }
-
-  #drop(): void {
-    this.#statements.clear();
-    try {
-      this.#database?.close();
-    } catch (error) {
-      this.#onTrouble("close", error);
-    }
-    this.#database = undefined;
-  }
-
-  #prepare(sql: string): StatementSync {
-    let statement = this.#statements.get(sql);
-    if (statement === undefined) {
-      statement = (this.#database as DatabaseSync).prepare(sql);
-      this.#statements.set(sql, statement);
-    }
-    return statement;
-  }
-
-  #run(sql: string, ...values: SQLInputValue[]) {
-    return this.#prepare(sql).run(...values);
-  }
-
-  #one<T>(sql: string, ...values: SQLInputValue[]): T | undefined {
-    return (this.#prepare(sql).get(...values) ?? undefined) as T | undefined;
-  }
-}
-
-const PAGE_BYTES = 4096;
-/** Room for indexes and for pages that are half empty, beyond what is counted. */
-const PAGE_FACTOR = 2;
-
-/** Throws where the file is none of ours, or can't be opened. */
-function openDatabase({ path, maxBytes }: StateSettings): DatabaseSync {
-  const isFile = path !== ":memory:";
-  const isNew = isFile && !existsSync(path);
-  const database = new DatabaseSync(path);
-  try {
-    database.exec(`PRAGMA busy_timeout = ${BUSY_MS}; PRAGMA foreign_keys = ON;`);
-    // Conversations are nobody else's business. The files beside it are made with the permissions that it has by then.
-    if (isNew) chmodSync(path, 0o600);
-    if (isFile) database.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;");
-    database.exec(`PRAGMA max_page_count = ${Math.ceil((maxBytes * PAGE_FACTOR) / PAGE_BYTES) + 64};`);
-    const version = Number(database.prepare("PRAGMA user_version").get()?.["user_version"]);
-    if (version > VERSION) throw new Error(`Its version is ${version}, this program knows ${VERSION} and below`);
-    database.exec(SCHEMA);
-    return database;
-  } catch (error) {
-    database.close();
-    throw error;
   }
 }
 

@@ -14,6 +14,8 @@ export interface StoredResponse {
   /** The response that this one went on from; the input of earlier turns is found there. */
   previousId?: string;
   conversationId?: string;
+  /** Of a background response that isn't over: the group of workers one of which makes it. */
+  maker?: string;
   /** The response object of the Responses API, as it was last told. */
   response: JsonObject;
   /** The items of this turn's own input in order; those that came without an id have none. */
@@ -47,8 +49,9 @@ export interface StateStats {
 }
 
 /**
- * Synchronous, as `node:sqlite` is; a shared store takes its place behind the same few calls. Never throws: a store that is broken, locked or full keeps nothing, finds nothing, and tells whoever made it. Bounded
- * in time and bytes; least recently used goes first.
+ * Synchronous, as `node:sqlite` is; a shared store takes its place behind the same few calls. Never throws: a store that
+ * is broken, locked or full keeps nothing, finds nothing, and tells whoever made it. Bounded in time and bytes; least
+ * recently used goes first.
  */
 export interface StateStore {
   /** Undefined where there is none, where it is another caller's, or where its time is over. */

@@ -18,39 +18,33 @@ export interface MemoryLimits {
 export const MEMORY_LIMITS: MemoryLimits = { entries: 10_000, bytes: 16 * 1024 * 1024, age: 60 * 60 * 1000 };
 
 /** What belongs to one tool call. */
-interface Entry {
+export interface CallReasoning {
   /** Reasoning that began the turn: it stands before everything else. */
   lead: readonly ReasoningPart[];
   /** Reasoning between the turn's other parts and this call. */
   before: readonly ReasoningPart[];
   /** The call's own signature. */
   opaque: readonly Opaque[];
-  bytes: number;
-  /** When it was last used, in the clock's milliseconds. */
-  at: number;
 }
 
-/** A fixed cost of each entry: its key and its objects. */
-const ENTRY_BYTES = 300;
+/** Where it is kept, by key, within `MemoryLimits`: least recently used entries go first. Never throws. */
+export interface KeptReasoning {
+  readonly isEmpty: boolean;
+  /** A use. */
+  take(key: string): CallReasoning | undefined;
+  put(key: string, found: CallReasoning): void;
+  close(): void;
+}
 
 /**
- * Least recently used entries go first. The key is the scope (whose conversation it is), the call's id and name, and a
- * digest of its arguments: some upstreams use the same ids in each answer, and foreign thinking must never be restored.
+ * The key is the scope (whose conversation it is), the call's id and name, and a digest of its arguments: some upstreams
+ * use the same ids in each answer, and foreign thinking must never be restored.
  */
 export class ReasoningMemory {
-  readonly #entries = new Map<string, Entry>();
-  readonly #limits: MemoryLimits;
-  readonly #now: () => number;
-  #bytes = 0;
+  readonly #kept: KeptReasoning;
 
-  /** `now` gives milliseconds that never run backwards. */
-  constructor(now: () => number, limits: MemoryLimits = MEMORY_LIMITS) {
-    this.#now = now;
-    this.#limits = limits;
-  }
-
-  get size(): number {
-    return this.#entries.size;
+  constructor(kept: KeptReasoning) {
+    this.#kept = kept;
   }
 
   /** `parts`: an answer's parts in order, with their calls as the client knows them. */
@@ -70,7 +64,8 @@ export class ReasoningMemory {
         isLead = false;
       }
       if (part.kind === "tool_call") {
-        this.#put(keyOf(scope, part), { lead, before: run, opaque: part.opaque ?? [] });
+        const found = { lead, before: run, opaque: part.opaque ?? [] };
+        if (lead.length + run.length + found.opaque.length > 0) this.#kept.put(keyOf(scope, part), found);
         run = [];
       }
     }
@@ -83,7 +78,7 @@ export class ReasoningMemory {
    * the one it was remembered from.
    */
   restore(scope: string, request: NeutralRequest): void {
-    if (this.#entries.size === 0) return;
+    if (this.#kept.isEmpty) return;
     const used = new Set<string>();
     for (let index = request.messages.length - 1; index >= 0; index--) {
       const message = request.messages[index];
@@ -110,25 +105,65 @@ export class ReasoningMemory {
     return lead === undefined ? undefined : [...lead, ...restored];
   }
 
-  #take(key: string, used: Set<string>): Entry | undefined {
+  #take(key: string, used: Set<string>): CallReasoning | undefined {
+    const found = used.has(key) ? undefined : this.#kept.take(key);
+    if (found !== undefined) used.add(key);
+    return found;
+  }
+}
+
+interface Entry extends CallReasoning {
+  bytes: number;
+  /** When it was last used, in the clock's milliseconds. */
+  at: number;
+}
+
+/** A fixed cost of each entry: its key and its objects. */
+const ENTRY_BYTES = 300;
+
+/** In the memory of this process. */
+export class LocalReasoning implements KeptReasoning {
+  readonly #entries = new Map<string, Entry>();
+  readonly #limits: MemoryLimits;
+  readonly #now: () => number;
+  #bytes = 0;
+
+  /** `now` gives milliseconds that never run backwards. */
+  constructor(now: () => number, limits: MemoryLimits = MEMORY_LIMITS) {
+    this.#now = now;
+    this.#limits = limits;
+  }
+
+  get size(): number {
+    return this.#entries.size;
+  }
+
+  get isEmpty(): boolean {
+    return this.#entries.size === 0;
+  }
+
+  take(key: string): CallReasoning | undefined {
     const entry = this.#entries.get(key);
-    if (entry === undefined || used.has(key)) return undefined;
+    if (entry === undefined) return undefined;
     this.#remove(key, entry);
     const now = this.#now();
     if (now - entry.at > this.#limits.age) return undefined;
-    used.add(key);
     this.#add(key, { ...entry, at: now });
     return entry;
   }
 
-  #put(key: string, found: Pick<Entry, "lead" | "before" | "opaque">): void {
-    if (found.lead.length + found.before.length + found.opaque.length === 0) return;
+  put(key: string, found: CallReasoning): void {
     const bytes = ENTRY_BYTES + sizeOf(found.lead) + sizeOf(found.before) + sizeOfOpaque(found.opaque);
     const old = this.#entries.get(key);
     if (old !== undefined) this.#remove(key, old);
     if (bytes > this.#limits.bytes) return;
     this.#add(key, { ...found, bytes, at: this.#now() });
     this.#trim();
+  }
+
+  close(): void {
+    this.#entries.clear();
+    this.#bytes = 0;
   }
 
   #add(key: string, entry: Entry): void {

@@ -52,5 +52,5 @@ export interface KeptLog extends Log {
 export function keptLog(): KeptLog {
   const lines: KeptLog["lines"] = [];
   const keep = (event: string, fields: LogFields = {}): void => void lines.push({ event, ...fields });
-  return { lines, info: keep, warn: keep, error: keep, flush: () => {} };
+  return { lines, info: keep, warn: keep, error: keep, setLevel: () => {}, flush: () => {} };
 }

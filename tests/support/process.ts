@@ -12,12 +12,16 @@ export const SOURCE: readonly string[] = IS_BUN
   ? [process.execPath, "run", `${ROOT}main.ts`]
   : [process.execPath, "run", "-A", `${ROOT}main.ts`];
 
+export type Signal = "SIGTERM" | "SIGINT" | "SIGHUP" | "SIGKILL";
+
 export interface StartedProcess {
   url: string;
   pid: number;
   /** What it has written to stdout and stderr so far. */
   output(): string;
-  signal(name: "SIGTERM" | "SIGINT"): void;
+  signal(name: Signal): void;
+  /** To it and all that it has started, as a terminal does. */
+  signalAll(name: Signal): void;
   /** The exit code, once it has ended. */
   exited: Promise<number | null>;
   stop(): Promise<number | null>;
@@ -30,7 +34,13 @@ export async function startProcess(
   cwd: string = ROOT,
 ): Promise<StartedProcess> {
   const [file = "", ...args] = command;
-  const child = spawn(file, args, { cwd, env: { ...cleanEnvironment(), ...env }, stdio: ["ignore", "pipe", "pipe"] });
+  const child = spawn(file, args, {
+    cwd,
+    env: { ...cleanEnvironment(), ...env },
+    stdio: ["ignore", "pipe", "pipe"],
+    // The head of a group of its own, which can be signalled as one.
+    detached: true,
+  });
   let output = "";
   const exited = new Promise<number | null>((resolve) => child.on("exit", (code) => resolve(code)));
   const url = await new Promise<string>((resolve, reject) => {
@@ -50,6 +60,7 @@ export async function startProcess(
     output: () => output,
     // Not `child.kill`: on Deno the exit then reads as killed, whatever the process made of the signal.
     signal: (name) => void process.kill(child.pid ?? 0, name),
+    signalAll: (name) => void process.kill(-(child.pid ?? 0), name),
     exited,
     stop: () => endOf(child, exited),
   };

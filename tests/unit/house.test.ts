@@ -22,10 +22,12 @@ const ROOMS = [
   "mock/",
   "providers.ts",
   "config.ts",
+  "reload.ts",
   "state/",
   "version.ts",
   "router.ts",
   "metrics.ts",
+  "siblings.ts",
   "upstream.ts",
   "feeds/",
   "loss_report.ts",
@@ -41,6 +43,9 @@ const ROOMS = [
   "endpoints/",
   "gateway.ts",
   "explain_command.ts",
+  "banner.ts",
+  "serve.ts",
+  "workers/",
   "cli.ts",
 ];
 

@@ -1,6 +1,5 @@
 /** `background: true` on an upstream that has none: the answer is made without its client, who polls or comes back. */
 import type { Failure } from "../../base/failure.ts";
-import type { JsonObject } from "../../base/fields.ts";
 import { dataFrame, namedFrame, SseReader } from "../../base/sse.ts";
 import { responseError } from "../../formats/responses/error.ts";
 import { echoOf, responseObject, unixSeconds } from "../../formats/responses/resource.ts";
@@ -12,9 +11,10 @@ import { isEventStream, relay } from "../../relay.ts";
 import { lossHeader } from "../../loss_report.ts";
 import type { Outcome } from "../../reply.ts";
 import type { Route } from "../../router.ts";
-import { type Job, JOB_LIMITS } from "../../state/jobs.ts";
-import type { StateStore, StoredResponse } from "../../state/store.ts";
-import { sequenceOf, streamOf } from "./job_feed.ts";
+import type { Job } from "../../state/jobs.ts";
+import type { StateStore } from "../../state/store.ts";
+import { runTooMany } from "./elsewhere.ts";
+import { isEnd, sequenceOf, streamOf } from "./job_feed.ts";
 import { handled } from "../inference.ts";
 import { isOver, type OwnTurn, storedOf, type TurnContext } from "./turn.ts";
 
@@ -32,7 +32,7 @@ export async function startInBackground(exchange: Exchange, start: Start, route:
   const planned = planCall(call, route);
   const decoded = decodeBody(call);
   if (!planned.ok || !decoded.ok) return handled(call, route, await relay(call, route));
-  const { state, jobs } = exchange.services;
+  const { state, jobs, siblings } = exchange.services;
   const object = responseObject({
     id: own.id,
     createdAt: unixSeconds(),
@@ -43,9 +43,11 @@ export async function startInBackground(exchange: Exchange, start: Start, route:
     serviceTier: undefined,
   }, echoOf(decoded.value));
   const queued = own.tell(object);
-  if (!state.put(storedOf(context, queued))) return refuse(exchange, notKept(), FORMAT);
+  const maker = siblings === undefined ? {} : { maker: siblings.group };
+  if (!state.put({ ...storedOf(context, queued), ...maker })) return refuse(exchange, notKept(), FORMAT);
   const job = jobs.start(queued, { scope: call.scope, id: own.id, isStreamed: call.stream });
-  if (job === undefined) {
+  if (job === undefined || await runTooMany(exchange.services)) {
+    if (job !== undefined) jobs.end(job);
     state.delete(call.scope, own.id);
     return refuse(exchange, tooMany(), FORMAT);
   }
@@ -133,7 +135,7 @@ async function readInto(job: Job, response: Response): Promise<void> {
 /** A stream that never began, or was given up, ends as its response did. */
 function addEnd(job: Job): void {
   const { lastFrame } = job;
-  if (lastFrame !== undefined && ENDS.test(lastFrame.text)) return;
+  if (lastFrame !== undefined && isEnd(lastFrame.text)) return;
   const frames = [...replayFrames(job.response, lastFrame?.sequence ?? -1)];
   for (const text of lastFrame === undefined ? frames : frames.slice(-END_FRAMES)) {
     job.add({ sequence: sequenceOf(text), text });
@@ -142,24 +144,6 @@ function addEnd(job: Job): void {
 
 /** The terminal event, and `[DONE]`. */
 const END_FRAMES = 2;
-
-const ENDS = /^(?:event: (?:response\.(?:completed|incomplete|failed)|error)$|data: \[DONE\])/m;
-
-/** What it was cancelled with is told from now on. */
-export function cancelled(response: JsonObject): JsonObject {
-  return { ...response, status: "cancelled", completed_at: null };
-}
-
-/** It is older than this process, or than any job gets; else another process may make it, with the same file. */
-export function isAbandoned({ createdAt }: StoredResponse, since: number): boolean {
-  return createdAt < since || createdAt < Date.now() - JOB_LIMITS.ms;
-}
-
-/** What is stored as running and runs nowhere: the process that made it has ended. */
-export function abandoned(response: JsonObject): JsonObject {
-  const error = responseError({ ...LEFT, message: "The gateway was stopped before the response was complete" });
-  return { ...response, status: "failed", error };
-}
 
 function notKept(): Failure {
   const message = "The gateway can't keep a background response now; send it without background";

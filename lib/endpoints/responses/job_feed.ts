@@ -4,14 +4,14 @@ import { FORMATS } from "../../formats/mod.ts";
 import { replayFrames } from "../../formats/responses/replay.ts";
 import type { Timeouts } from "../../config.ts";
 import { EVENT_STREAM, unbuffered } from "../../reply.ts";
-import type { Job } from "../../state/jobs.ts";
 import { bodyOf, type Feed } from "../../feeds/feed.ts";
+import type { JobStream } from "../../state/jobs.ts";
 
 const encoder = new TextEncoder();
 const KEEPALIVE = encoder.encode(FORMATS.responses.keepaliveFrame);
 
 /** The frames of events after number `after`, as they come. */
-export function streamOf(job: Job, after: number, timeouts: Timeouts, headers: Record<string, string>): Response {
+export function streamOf(job: JobStream, after: number, timeouts: Timeouts, headers: Record<string, string>): Response {
   const pace = { keepaliveMs: timeouts.keepaliveMs, idleMs: timeouts.idleMs };
   return eventStream(bodyOf(new JobFeed(job, after), pace, () => {}), headers);
 }
@@ -42,6 +42,13 @@ export function sequenceOf(frame: string): number {
 /** Our own encoder writes it second. */
 const SEQUENCE_WITHIN = 300;
 
+/** Whether a stream is over with this frame. */
+export function isEnd(frame: string): boolean {
+  return ENDS.test(frame);
+}
+
+const ENDS = /^(?:event: (?:response\.(?:completed|incomplete|failed)|error)$|data: \[DONE\])/m;
+
 export function isAfter(sequence: number, after: number): boolean {
   return sequence === -1 || sequence > after;
 }
@@ -56,7 +63,7 @@ class JobFeed implements Feed {
   /** Frames had to go before they were read. */
   #isBehind = false;
 
-  constructor(readonly job: Job, after: number) {
+  constructor(readonly job: JobStream, after: number) {
     this.#told = after;
   }
 

@@ -25,125 +25,124 @@ export function commentFrame(text: string): string {
 
 export class SseOverflow extends Error {}
 
+/**
+ * A push parser: `feed` takes any chunk of bytes, however split (inside a character, a CRLF, a field name), and returns
+ * the events that are now whole. A chunk is decoded once, in one piece: line ends are ASCII, so that what is broken in one
+ * line can't reach into the next. Lines are found by `indexOf`, which is native.
+ */
+export class SseReader {
+  readonly #decoder = new TextDecoder();
+  readonly #maxEventLength: number;
+  /** The line that isn't complete yet, in the pieces it came in: joined once, when its end is found. */
+  #pending: string[] = [];
+  #eventLength = 0;
+  #event = "";
+  /** The `data:` lines so far, joined; undefined before the first. */
+  #data: string | undefined;
+  /** A CR ended the last line at the end of a chunk: an LF that follows belongs to it. */
+  #skipLf = false;
+
+  /** `maxEventLength`: of one event, in UTF-16 units. */
+  constructor(maxEventLength: number = 16 * 1024 * 1024) {
+    this.#maxEventLength = maxEventLength;
+  }
+
+  /** Throws `SseOverflow` when one event grows beyond the limit. */
+  feed(chunk: Uint8Array): SseEvent[] {
+    return this.#read(this.#decoder.decode(chunk, KEEPS_PARTS));
+  }
+
+  /** The body has ended: an event that lacks its blank line still counts. */
+  end(): SseEvent[] {
+    const events = this.#read(this.#decoder.decode());
+    if (this.#pending.length > 0) this.#line(this.#whole(""), events);
+    this.#dispatch(events);
+    return events;
+  }
+
+  #read(text: string): SseEvent[] {
+    const events: SseEvent[] = [];
+    if (text === "") return events;
+    let start = 0;
+    if (this.#skipLf) {
+      if (text.charCodeAt(0) === LF) start = 1;
+      this.#skipLf = false;
+    }
+    // Asked once a chunk: hardly any upstream ends its lines by CR.
+    const hasCr = text.includes("\r");
+    for (;;) {
+      const end = hasCr ? lineEnd(text, start) : text.indexOf("\n", start);
+      if (end === -1) break;
+      this.#line(this.#pending.length === 0 ? text.slice(start, end) : this.#whole(text.slice(start, end)), events);
+      start = end + 1;
+      if (hasCr && text.charCodeAt(end) === CR) {
+        if (start === text.length) this.#skipLf = true;
+        else if (text.charCodeAt(start) === LF) start++;
+      }
+    }
+    if (start < text.length) this.#hold(text.slice(start));
+    return events;
+  }
+
+  #hold(piece: string): void {
+    this.#grow(piece.length);
+    this.#pending.push(piece);
+  }
+
+  #whole(last: string): string {
+    this.#pending.push(last);
+    const line = this.#pending.join("");
+    this.#pending = [];
+    // What was held has been counted.
+    this.#eventLength -= line.length - last.length;
+    return line;
+  }
+
+  #grow(length: number): void {
+    this.#eventLength += length;
+    if (this.#eventLength > this.#maxEventLength) {
+      throw new SseOverflow(`An event of more than ${this.#maxEventLength} characters`);
+    }
+  }
+
+  #line(line: string, events: SseEvent[]): void {
+    if (line === "") return this.#dispatch(events);
+    this.#grow(line.length);
+    if (line.startsWith("data:")) return this.#addData(valueFrom(line, 5));
+    if (line.startsWith("event:")) this.#event = valueFrom(line, 6);
+    else if (line === "data") this.#addData("");
+    else if (line === "event") this.#event = "";
+    // Comments are no part of any event: a stream of them alone must not add up to the limit.
+    else if (line.charCodeAt(0) === COLON && this.#data === undefined) this.#eventLength = 0;
+  }
+
+  #addData(value: string): void {
+    this.#data = this.#data === undefined ? value : `${this.#data}\n${value}`;
+  }
+
+  #dispatch(events: SseEvent[]): void {
+    if (this.#data !== undefined) events.push({ event: this.#event, data: this.#data });
+    this.#event = "";
+    this.#data = undefined;
+    this.#eventLength = 0;
+  }
+}
+
+const KEEPS_PARTS = { stream: true };
 const LF = 10;
 const CR = 13;
 const COLON = 58;
 const SPACE = 32;
 
-/**
- * A push parser: `feed` takes any chunk of bytes, however split (inside a character, a CRLF, a field name), and returns
- * the events that are now whole. Framing is done on bytes; a line is decoded once, when it is complete.
- */
-export class SseReader {
-  readonly #decoder = new TextDecoder();
-  readonly #maxEventBytes: number;
-  /** The bytes of the line that isn't complete yet, in the pieces they came in: joined once, when its end is found. */
-  #pending: Uint8Array[] = [];
-  #eventBytes = 0;
-  #event = "";
-  #data: string[] = [];
-  #started = false;
-  /** A CR ended the last line at the end of a chunk: an LF that follows belongs to it. */
-  #skipLf = false;
-
-  constructor(maxEventBytes: number = 16 * 1024 * 1024) {
-    this.#maxEventBytes = maxEventBytes;
-  }
-
-  /** Throws `SseOverflow` when one event grows beyond the limit. */
-  feed(chunk: Uint8Array): SseEvent[] {
-    const events: SseEvent[] = [];
-    let start = 0;
-    if (this.#skipLf && chunk.length > 0) {
-      if (chunk[0] === LF) start = 1;
-      this.#skipLf = false;
-    }
-    while (start < chunk.length) {
-      const end = lineEnd(chunk, start);
-      if (end === -1) break;
-      this.#line(this.#take(chunk, start, end), events);
-      start = end + 1;
-      if (chunk[end] === CR) {
-        if (start === chunk.length) this.#skipLf = true;
-        else if (chunk[start] === LF) start++;
-      }
-    }
-    if (start < chunk.length) {
-      this.#grow(chunk.length - start);
-      // A copy: the runtime may reuse the chunk's memory once it is handled.
-      this.#pending.push(chunk.slice(start));
-    }
-    return events;
-  }
-
-  /** The body has ended: an event that lacks its blank line still counts. */
-  end(): SseEvent[] {
-    const events: SseEvent[] = [];
-    if (this.#pending.length > 0) this.#line(this.#take(new Uint8Array(0), 0, 0), events);
-    this.#dispatch(events);
-    return events;
-  }
-
-  #take(chunk: Uint8Array, start: number, end: number): Uint8Array {
-    const last = chunk.subarray(start, end);
-    this.#grow(last.length);
-    if (this.#pending.length === 0) return last;
-    const whole = joinBytes([...this.#pending, last]);
-    this.#pending = [];
-    return whole;
-  }
-
-  #grow(bytes: number): void {
-    this.#eventBytes += bytes;
-    if (this.#eventBytes > this.#maxEventBytes) {
-      throw new SseOverflow(`An event of more than ${this.#maxEventBytes} bytes`);
-    }
-  }
-
-  #line(bytes: Uint8Array, events: SseEvent[]): void {
-    if (!this.#started) {
-      this.#started = true;
-      if (bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf) bytes = bytes.subarray(3);
-    }
-    if (bytes.length === 0) return this.#dispatch(events);
-    const colon = bytes.indexOf(COLON);
-    if (colon === 0) {
-      // Comments are no part of any event: a stream of them alone must not add up to the limit.
-      if (this.#data.length === 0) this.#eventBytes = 0;
-      return;
-    }
-    const nameEnd = colon === -1 ? bytes.length : colon;
-    if (isName(bytes, nameEnd, DATA)) this.#data.push(this.#value(bytes, colon));
-    else if (isName(bytes, nameEnd, EVENT)) this.#event = this.#value(bytes, colon);
-  }
-
-  #value(bytes: Uint8Array, colon: number): string {
-    if (colon === -1) return "";
-    return this.#decoder.decode(bytes.subarray(bytes[colon + 1] === SPACE ? colon + 2 : colon + 1));
-  }
-
-  #dispatch(events: SseEvent[]): void {
-    if (this.#data.length > 0) events.push({ event: this.#event, data: this.#data.join("\n") });
-    this.#event = "";
-    this.#data = [];
-    this.#eventBytes = 0;
-  }
+function valueFrom(line: string, start: number): string {
+  return line.slice(line.charCodeAt(start) === SPACE ? start + 1 : start);
 }
 
-const DATA = [100, 97, 116, 97];
-const EVENT = [101, 118, 101, 110, 116];
-
-function isName(bytes: Uint8Array, end: number, name: readonly number[]): boolean {
-  if (end !== name.length) return false;
-  for (let i = 0; i < end; i++) if (bytes[i] !== name[i]) return false;
-  return true;
-}
-
-/** The index of the next LF or CR. `indexOf` is native: it beats a loop over bytes by an order of magnitude. */
-function lineEnd(chunk: Uint8Array, start: number): number {
-  const lf = chunk.indexOf(LF, start);
-  const cr = chunk.subarray(start, lf === -1 ? chunk.length : lf).indexOf(CR);
-  return cr === -1 ? lf : start + cr;
+/** The index of the next LF or CR. */
+function lineEnd(text: string, start: number): number {
+  const lf = text.indexOf("\n", start);
+  const cr = text.indexOf("\r", start);
+  return cr === -1 || (lf !== -1 && lf < cr) ? lf : cr;
 }
 
 export function joinBytes(parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {

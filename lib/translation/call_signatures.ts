@@ -11,8 +11,8 @@ type PartStart = Extract<NeutralEvent, { t: "part_start" }>;
 interface State {
   /** A call that has just begun: whether it is signed is told by the next event. */
   waiting: PartStart | undefined;
-  /** Part indexes as they go out, by the part's key. */
-  out: Map<string, number>;
+  /** Part indexes as they go out, by the part's key: those that are others than came in. */
+  out: Map<number, number>;
   /** The next part index of each candidate. */
   next: number[];
 }
@@ -63,13 +63,14 @@ function nextIndex(state: State, c: number): number {
 
 function started(state: State, event: PartStart): NeutralEvent {
   const i = nextIndex(state, event.c);
+  if (i === event.i) return event;
   state.out.set(partKey(event), i);
-  return i === event.i ? event : { ...event, i };
+  return { ...event, i };
 }
 
 function moved(state: State, event: Exclude<PartEvent, PartStart>): NeutralEvent {
-  const i = state.out.get(partKey(event)) ?? event.i;
-  return i === event.i ? event : { ...event, i };
+  const i = state.out.size === 0 ? undefined : state.out.get(partKey(event));
+  return i === undefined ? event : { ...event, i };
 }
 
 /** The same for a whole answer. */

@@ -30,6 +30,24 @@ export function* decodeDelta(candidate: CandidateState, delta: JsonObject, logpr
   }
 }
 
+/** The event of a delta that only goes on with the text or the thinking that is open; undefined for all others. */
+export function onlyText(candidate: CandidateState, delta: JsonObject): NeutralEvent | undefined {
+  let kind: "text" | "reasoning" | undefined;
+  for (const key in delta) {
+    if (delta[key] === null || key === "role") continue;
+    if (kind !== undefined || typeof delta[key] !== "string" || delta[key] === "") return undefined;
+    if (key === "content") kind = "text";
+    else if (key === "reasoning_content") kind = "reasoning";
+    else return undefined;
+  }
+  if (kind === undefined || candidate.think !== undefined || candidate.citations.length > 0) return undefined;
+  const open = openPart(candidate, kind);
+  const text = delta[kind === "text" ? "content" : "reasoning_content"];
+  return open === undefined || typeof text !== "string"
+    ? undefined
+    : { t: kind, c: candidate.c, i: open.i, delta: text };
+}
+
 function tokensOf(logprobs: unknown, key: string): unknown[] {
   return isObject(logprobs) ? listOf(logprobs[key]) : [];
 }

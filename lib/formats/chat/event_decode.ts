@@ -9,7 +9,7 @@ import type { StreamDecoder, Target } from "../../format.ts";
 import type { NeutralEvent } from "../../neutral.ts";
 import { failureOfError } from "../../translation/upstream_error.ts";
 import { type CandidateState, endParts, newCandidate } from "./candidate.ts";
-import { decodeDelta } from "./delta_decode.ts";
+import { decodeDelta, onlyText } from "./delta_decode.ts";
 import { type Head, newHead, readHead } from "./head.ts";
 import { decodeStop, failureOfFinish } from "./stop.ts";
 import { memberOf, objectsOf, textOf } from "./wire.ts";
@@ -54,15 +54,45 @@ export function* replayWhole(
 
 const OPEN_BRACE = 0x7b;
 
-function* decodeEvent(state: State, event: SseEvent): Generator<NeutralEvent> {
-  if (state.done) return;
+const NONE: readonly NeutralEvent[] = [];
+
+function decodeEvent(state: State, event: SseEvent): Iterable<NeutralEvent> {
+  if (state.done) return NONE;
   const data = event.data.charCodeAt(0) === OPEN_BRACE ? event.data : event.data.trim();
-  if (data === "") return;
-  if (data === "[DONE]") return yield* endOfStream(state);
+  if (data === "") return NONE;
+  if (data === "[DONE]") return endOfStream(state);
   const body = parsed(data);
+  const more = event.event === "error" || !isObject(body) ? undefined : moreText(state, body);
+  return more === undefined ? decodeAny(state, event, data, body) : [more];
+}
+
+function* decodeAny(state: State, event: SseEvent, data: string, body: unknown): Generator<NeutralEvent> {
   const failure = failureIn(event, data, body);
   if (failure !== undefined) return yield* fail(state, failure);
   if (isObject(body)) yield* decodeChunk(state, body);
+}
+
+/**
+ * The chunk that nearly all of a stream is made of: one candidate's open text or thinking goes on, and nothing else is
+ * told. What this says of such a chunk is what `decodeChunk` says of it, without its ways for all others.
+ */
+function moreText(state: State, chunk: JsonObject): NeutralEvent | undefined {
+  const choices = chunk["choices"];
+  const choice: unknown = Array.isArray(choices) && choices.length === 1 ? choices[0] : undefined;
+  if (!isObject(choice) || !isObject(choice["delta"]) || tellsMore(chunk, choice)) return undefined;
+  const candidate = state.candidates.get(typeof choice["index"] === "number" ? choice["index"] : 0);
+  return candidate === undefined || candidate.finished ? undefined : onlyText(candidate, choice["delta"]);
+}
+
+function tellsMore(chunk: JsonObject, choice: JsonObject): boolean {
+  const { usage, error, x_groq: own } = chunk;
+  return [usage, error, own, choice["usage"], choice["error"], choice["finish_reason"], choice["logprobs"]].some(
+    isSaid,
+  );
+}
+
+function isSaid(value: unknown): boolean {
+  return value !== undefined && value !== null;
 }
 
 function parsed(data: string): unknown {

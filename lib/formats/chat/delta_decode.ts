@@ -40,7 +40,7 @@ export function onlyText(candidate: CandidateState, delta: JsonObject): NeutralE
     else if (key === "reasoning_content") kind = "reasoning";
     else return undefined;
   }
-  if (kind === undefined || candidate.think !== undefined || candidate.citations.length > 0) return undefined;
+  if (kind === undefined || candidate.think !== undefined) return undefined;
   const open = openPart(candidate, kind);
   const text = delta[kind === "text" ? "content" : "reasoning_content"];
   return open === undefined || typeof text !== "string"

@@ -104,6 +104,9 @@ export const PLAIN_ANSWERS: Readonly<Record<string, string>> = bun === undefined
   ? {}
   : { "accept-encoding": "identity" };
 
+/** Has streams of the type `direct`: what is written to them goes to the socket by no queue, a fifth cheaper a chunk. */
+export const DIRECT_STREAMS = bun !== undefined;
+
 export const RUNTIME: "bun" | "deno" = bun === undefined ? "deno" : "bun";
 
 /** The gateway answers bodies that are too large itself, in the caller's own format; the runtime must not. */

@@ -131,12 +131,14 @@ class TriviumGateway implements Gateway {
   }
 
   async #guarded(request: Request, more: Partial<Exchange>): Promise<Response> {
-    const url = urlOf(request);
     const exchange: Exchange = {
       services: this.#services,
       request,
-      url,
-      path: url.pathname.replace(/^(?:\/v1)+(?=\/|$)/, "").replace(/\/+$/, "") || "/",
+      // Few ask for it: a path is most often plain to see.
+      get url(): URL {
+        return urlOf(request);
+      },
+      path: pathOf(request),
       params: [],
       requestId: randomId("req_"),
       since: performance.now(),
@@ -149,14 +151,14 @@ class TriviumGateway implements Gateway {
     }
   }
 
-  async #dispatch(exchange: Exchange): Promise<Response> {
+  #dispatch(exchange: Exchange): Response | Promise<Response> {
     const { request, path } = exchange;
     const found = endpointsAt(path);
     if (found.length === 0) return refuse(exchange, notFound(exchange)).response;
     const match = found.find(({ endpoint }) => endpoint.method === request.method);
     if (match !== undefined) {
       exchange.params = match.params;
-      return await this.#run(match.endpoint.handle, exchange);
+      return this.#run(match.endpoint.handle, exchange);
     }
     const methods = [...new Set(found.map(({ endpoint }) => endpoint.method)), "HEAD", "OPTIONS"];
     if (request.method !== "OPTIONS" && request.method !== "HEAD") return wrongMethod(exchange, methods).response;
@@ -193,10 +195,10 @@ class TriviumGateway implements Gateway {
     metrics.add("trivium_requests_total", { client, upstream, provider, status: String(status) });
     if (outcome.left) metrics.add("trivium_clients_left_total", { client });
     if (outcome.failure !== undefined) metrics.add("trivium_failures_total", { kind: outcome.failure.kind });
-    for (const { count, ...labels } of countedLosses(losses)) {
-      metrics.add("trivium_losses_total", { client, upstream, ...labels }, count);
-    }
     if (losses.count > 0) {
+      for (const { count, ...labels } of countedLosses(losses)) {
+        metrics.add("trivium_losses_total", { client, upstream, ...labels }, count);
+      }
       log?.info("loss", {
         request_id: requestId,
         client,
@@ -277,6 +279,16 @@ function troubleAt(path: string, metrics: Metrics, log: Log | undefined): (what:
 function reasonOf(error: unknown): string {
   const { code, name, message } = (error ?? {}) as { code?: string; name?: string; message?: string };
   return name === "SyntaxError" || message === undefined ? `${name ?? code}` : message;
+}
+
+/** Host, versions, and the rest where it is plain words alone. */
+const PLAIN_URL = /^https?:\/\/[^/?#]*(?:\/v1)*((?:\/[\w-]+)+)$/;
+
+/** The request's path without versions before it and slashes after it. */
+function pathOf(request: Request): string {
+  const plain = PLAIN_URL.exec(request.url)?.[1];
+  if (plain !== undefined && plain !== "/v1") return plain;
+  return urlOf(request).pathname.replace(/^(?:\/v1)+(?=\/|$)/, "").replace(/\/+$/, "") || "/";
 }
 
 /** Some runtimes build a request's URL of its Host header, which may be anything: only path and query count here. */

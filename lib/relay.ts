@@ -75,7 +75,7 @@ class Trip {
     const sent = await send({
       ...destinationOf(call, route, plan),
       body: plan.body,
-      signal: call.abort.signal,
+      abort: call.abort,
       firstByteMs: call.config.timeouts.firstByteMs,
     });
     return sent.ok ? await this.received(sent.value) : { failure: sent.failure };

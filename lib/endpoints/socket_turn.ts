@@ -4,6 +4,7 @@
  */
 import type { Socket } from "../base/runtime.ts";
 import { cutOff, type Failure, protocolFault } from "../base/failure.ts";
+import { readerOf } from "../base/byte_stream.ts";
 import { isObject, type JsonObject } from "../base/fields.ts";
 import { jsonObject } from "../base/json.ts";
 import { type SseEvent, SseOverflow, SseReader } from "../base/sse.ts";
@@ -54,7 +55,7 @@ class Turn {
     const body = requestBody(this.frame, this.#own, this.#before);
     const request = new Request(exchange.url, { method: "POST", headers: exchange.request.headers, body, signal });
     const response = await (this.frame.isWarmup ? warmup(exchange, request) : ask(request));
-    if (response.ok && response.body !== null) await this.#forward(response, response.body.getReader());
+    if (response.ok && response.body !== null) await this.#forward(response, readerOf(response.body));
     else await this.#tellStatus(response);
   }
 

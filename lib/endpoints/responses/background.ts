@@ -1,4 +1,5 @@
 /** `background: true` on an upstream that has none: the answer is made without its client, who polls or comes back. */
+import { readerOf } from "../../base/byte_stream.ts";
 import type { Failure } from "../../base/failure.ts";
 import { dataFrame, namedFrame, SseReader } from "../../base/sse.ts";
 import { responseError } from "../../formats/responses/error.ts";
@@ -121,7 +122,7 @@ async function readInto(job: Job, response: Response): Promise<void> {
     return;
   }
   const events = new SseReader(MAX_EVENT_BYTES);
-  const reader = response.body.getReader();
+  const reader = readerOf(response.body);
   // Who has given up is answered at once, and Deno forgets a fetch's signal once its garbage is collected.
   job.abort.signal.addEventListener("abort", () => void reader.cancel().catch(() => {}), { once: true });
   for (let read = await reader.read(); !read.done; read = await reader.read()) {

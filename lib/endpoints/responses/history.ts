@@ -85,7 +85,7 @@ async function beyond(place: Place, first: string, id: string, later: JsonObject
     return success(id === first ? NOTHING : { items: later, anchor: id, isLocal: true, inConversation: false });
   }
   if (pin === undefined) return fail(noPrevious(first, id));
-  const fetched = await fetchHistory(exchange, pin, call.abort.signal);
+  const fetched = await fetchHistory(exchange, pin, call.abort);
   if (!fetched.ok) return fetched;
   return success({ items: [...fetched.value, ...later], isLocal: true, inConversation: false });
 }

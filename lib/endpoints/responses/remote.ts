@@ -45,7 +45,7 @@ export async function forward(
       ...(body === undefined ? {} : { "content-type": "application/json" }),
     },
     ...(body === undefined ? {} : { body }),
-    signal: call.abort.signal,
+    abort: call.abort,
     firstByteMs: call.config.timeouts.firstByteMs,
   });
   if (!sent.ok) return refuse(exchange, sent.failure, FORMAT);
@@ -75,10 +75,14 @@ const MAX_PAGES = 50;
 const MAX_BYTES = 32 * 1024 * 1024;
 
 /** All items up to the end of this response, oldest first, from the provider that keeps it. */
-export async function fetchHistory(exchange: Exchange, pin: Pin, signal: AbortSignal): Promise<Result<JsonObject[]>> {
+export async function fetchHistory(
+  exchange: Exchange,
+  pin: Pin,
+  abort: AbortController,
+): Promise<Result<JsonObject[]>> {
   const provider = keeperOf(exchange, pin);
   if (provider === undefined) return fail(providerGone(pin.id, pin.provider));
-  const source = new Remote(exchange, provider, signal);
+  const source = new Remote(exchange, provider, abort);
   const turns: JsonObject[][] = [];
   for (let id: string | undefined = pin.id; id !== undefined;) {
     if (turns.length === MAX_TURNS) return fail(tooLong(pin));
@@ -110,7 +114,7 @@ function tooLong({ id, provider }: Pin): Failure {
 }
 
 class Remote {
-  constructor(readonly exchange: Exchange, readonly provider: Provider, readonly signal: AbortSignal) {}
+  constructor(readonly exchange: Exchange, readonly provider: Provider, readonly abort: AbortController) {}
 
   /** Undefined where there is no answer of any use. */
   async get(path: string): Promise<JsonObject | undefined> {
@@ -121,7 +125,7 @@ class Remote {
       method: "GET",
       path,
       headers: { accept: "application/json" },
-      signal: this.signal,
+      abort: this.abort,
       firstByteMs,
     });
     if (!sent.ok) return undefined;

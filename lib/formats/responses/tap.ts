@@ -28,6 +28,10 @@ class ResponseTap implements Tap {
     this.#teller = teller;
   }
 
+  get isDone(): boolean {
+    return this.#heldBytes === 0 && this.#teller.isDone;
+  }
+
   push(bytes: Uint8Array): Uint8Array {
     if (this.#heldBytes === 0 && (this.#teller.isDone || (isWhole(bytes) && !mayCarryResponse(bytes)))) return bytes;
     this.#held.push(bytes);

@@ -174,7 +174,7 @@ export class SqliteStore implements StateStore {
   }
 
   isForeign(scope: string, id: string): boolean {
-    return this.#guarded("get", false, () => {
+    return this.#attempted("get", false, () => {
       const sql = "SELECT count(*) AS known, sum(scope = ?) AS own FROM entries WHERE id = ?";
       const found = this.#one<{ known: number; own: number | null }>(sql, scope, id);
       return (found?.known ?? 0) > 0 && (found?.own ?? 0) === 0;
@@ -182,14 +182,14 @@ export class SqliteStore implements StateStore {
   }
 
   pin({ id, scope, provider, model }: Pin): boolean {
-    return this.#guarded("put", false, () => {
+    return this.#attempted("put", false, () => {
       const head = { provider, model };
       return this.#write({ kind: PIN, scope, id, createdAt: this.#now(), head, body: "", input: "" }) !== undefined;
     });
   }
 
   pinned(scope: string, id: string): Pin | undefined {
-    return this.#guarded("get", undefined, () => {
+    return this.#attempted("get", undefined, () => {
       const row = this.#find(PIN, scope, id);
       if (row === undefined) return undefined;
       this.#touch(row);
@@ -364,13 +364,20 @@ export class SqliteStore implements StateStore {
 
   /** One transaction; on any fault what was asked for is just not there. */
   #guarded<T>(what: string, otherwise: T, act: () => T): T {
-    const database = this.#open();
-    if (database === undefined) return otherwise;
-    try {
+    return this.#attempted(what, otherwise, () => {
       this.#run(what === "get" || what === "stats" ? "BEGIN" : "BEGIN IMMEDIATE");
       const value = act();
       this.#run("COMMIT");
       return value;
+    });
+  }
+
+  /** The same where one statement is all that has to hold together: two more would cost twice as much as it. */
+  #attempted<T>(what: string, otherwise: T, act: () => T): T {
+    const database = this.#open();
+    if (database === undefined) return otherwise;
+    try {
+      return act();
     } catch (error) {
       this.#onTrouble(what, error);
       this.#rollBack(database);

@@ -8,6 +8,7 @@ import { type Feed, isContent } from "./feed.ts";
 import { AFTER_FINISH_MS, type Chunk, Source } from "./source.ts";
 
 const encoder = new TextEncoder();
+const BLANK_LINE = encoder.encode("\n\n");
 const NOTHING = new Uint8Array(0);
 
 /** An event that never ends is passed on in pieces from here on. */
@@ -104,7 +105,17 @@ export class PassFeed implements Feed {
     else this.#decodeOpening(this.#probe, bytes);
   }
 
-  #decodeOpening({ sse, decoder }: Probe, bytes: Uint8Array): void {
+  /** One event after the other: a read may bring a whole answer, and its first content is enough. */
+  #decodeOpening(probe: Probe, bytes: Uint8Array): void {
+    for (let from = 0; from < bytes.length && this.#probe !== undefined;) {
+      const end = indexIn(bytes, BLANK_LINE, from);
+      const to = end === -1 ? bytes.length : end + BLANK_LINE.length;
+      this.#decodeEvents(probe, bytes.subarray(from, to));
+      from = to;
+    }
+  }
+
+  #decodeEvents({ sse, decoder }: Probe, bytes: Uint8Array): void {
     for (const event of sse.feed(bytes)) {
       for (const neutral of decoder.decode(event)) {
         if (neutral.t === "error") this.#early ??= neutral.failure;

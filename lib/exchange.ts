@@ -1,5 +1,4 @@
 /** One request of a client while it is handled, and what every endpoint needs for it: body, model, refusal. */
-import { createHash } from "node:crypto";
 import { readBody, TOO_LARGE } from "./base/body.ts";
 import { decompress } from "./base/compression.ts";
 import { type Failure, invalid, type Result, success, tooLarge } from "./base/failure.ts";
@@ -167,7 +166,6 @@ export function callOf(
   if (!model.ok) return model;
   const streamSpan = members.value.get("stream");
   const { headers } = request;
-  let scope: string | undefined;
   return success({
     config: services.config,
     client,
@@ -179,10 +177,6 @@ export function callOf(
     stream: streamSpan !== undefined && isTrue(bytes, streamSpan),
     strict: headers.get("x-trivium-strict") === "1",
     memory: services.memory,
-    // Where bytes pass nobody asks for it.
-    get scope(): string {
-      return scope ??= scopeOf(headers);
-    },
     abort,
   });
 }
@@ -222,10 +216,4 @@ function modelOf(bytes: Uint8Array, members: ReadonlyMap<string, Span>): Result<
   } catch {
     return { ok: false, failure: invalid("The model's name is not valid JSON", "model") };
   }
-}
-
-/** Whose memory a conversation is in: equal credentials share one, and no credential is kept. */
-export function scopeOf(headers: Headers): string {
-  const credential = headers.get("authorization") ?? headers.get("x-api-key") ?? "";
-  return credential === "" ? "" : createHash("sha256").update(credential).digest("base64url");
 }

@@ -5,7 +5,16 @@ import type { Upgrade } from "./base/runtime.ts";
 import { type Config, IN_MEMORY } from "./config.ts";
 import { endpointsAt } from "./endpoints/mod.ts";
 import { tellCancelled, tellJob, tellNews } from "./endpoints/responses/elsewhere.ts";
-import { type Entry, type Exchange, type Handled, notFound, refuse, type Services, wrongMethod } from "./exchange.ts";
+import {
+  type Entry,
+  type Exchange,
+  type Handled,
+  notFound,
+  refuse,
+  type Services,
+  type Upgrading,
+  wrongMethod,
+} from "./exchange.ts";
 import { countedLosses, loggedLosses } from "./loss_report.ts";
 import { Metrics } from "./metrics.ts";
 import type { Outcome } from "./reply.ts";
@@ -67,7 +76,7 @@ class TriviumGateway implements Gateway {
   readonly #reasoning: KeptReasoning;
   #services: Services;
   /** A turn on a socket, as if it had come over HTTP. */
-  readonly #ask = (turn: Request): Promise<Response> => this.#guarded(turn, {});
+  readonly #ask = (turn: Request): Promise<Response> => this.#guarded(new Arrival(this.#services, turn));
   readonly #sockets = new Set<{ drain(): void }>();
   #inFlight = 0;
   #onIdle: (() => void)[] = [];
@@ -122,28 +131,18 @@ class TriviumGateway implements Gateway {
   }
 
   handle(request: Request, upgrade?: Upgrade): Promise<Response> {
-    if (upgrade === undefined) return this.#guarded(request, {});
-    return this.#guarded(request, { upgrading: { upgrade, ask: this.#ask } });
+    const exchange = new Arrival(this.#services, request);
+    if (upgrade !== undefined) exchange.upgrading = { upgrade, ask: this.#ask };
+    return this.#guarded(exchange);
   }
 
   handleWith(request: Request, upstream: Response): Promise<Response> {
-    return this.#guarded(request, { upstream });
+    const exchange = new Arrival(this.#services, request);
+    exchange.upstream = upstream;
+    return this.#guarded(exchange);
   }
 
-  async #guarded(request: Request, more: Partial<Exchange>): Promise<Response> {
-    const exchange: Exchange = {
-      services: this.#services,
-      request,
-      // Few ask for it: a path is most often plain to see.
-      get url(): URL {
-        return urlOf(request);
-      },
-      path: pathOf(request),
-      params: [],
-      requestId: randomId("req_"),
-      since: performance.now(),
-      ...more,
-    };
+  async #guarded(exchange: Exchange): Promise<Response> {
     try {
       return await this.#dispatch(exchange);
     } catch (error) {
@@ -265,6 +264,25 @@ function openReasoning(metrics: Metrics, log: Log | undefined, group: Group | un
   if (group === undefined) return new LocalReasoning(Date.now);
   const onTrouble = troubleAt("reasoning.db", metrics, log);
   return new SharedReasoning({ path: join(group.folder, "reasoning.db"), writers: group.workers, onTrouble });
+}
+
+/** A class, since an object with a getter of its own costs more to make than all else that is done for a request. */
+class Arrival implements Exchange {
+  readonly path: string;
+  readonly requestId = randomId("req_");
+  readonly since = performance.now();
+  params: readonly string[] = [];
+  upstream?: Response;
+  upgrading?: Upgrading;
+
+  constructor(readonly services: Services, readonly request: Request) {
+    this.path = pathOf(request);
+  }
+
+  /** Few ask for it: a path is most often plain to see. */
+  get url(): URL {
+    return urlOf(this.request);
+  }
 }
 
 /** A store that fails is told of, and never in an answer's way. */

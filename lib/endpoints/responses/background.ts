@@ -1,4 +1,5 @@
 /** `background: true` on an upstream that has none: the answer is made without its client, who polls or comes back. */
+import { scopeOf } from "../../scope.ts";
 import { readerOf } from "../../base/byte_stream.ts";
 import type { Failure } from "../../base/failure.ts";
 import { dataFrame, namedFrame, SseReader } from "../../base/sse.ts";
@@ -46,10 +47,10 @@ export async function startInBackground(exchange: Exchange, start: Start, route:
   const queued = own.tell(object);
   const maker = siblings === undefined ? {} : { maker: siblings.group };
   if (!state.put({ ...storedOf(context, queued), ...maker })) return refuse(exchange, notKept(), FORMAT);
-  const job = jobs.start(queued, { scope: call.scope, id: own.id, isStreamed: call.stream });
+  const job = jobs.start(queued, { scope: scopeOf(call.headers), id: own.id, isStreamed: call.stream });
   if (job === undefined || await runTooMany(exchange.services)) {
     if (job !== undefined) jobs.end(job);
-    state.delete(call.scope, own.id);
+    state.delete(scopeOf(call.headers), own.id);
     return refuse(exchange, tooMany(), FORMAT);
   }
   own.job = job;

@@ -4,7 +4,7 @@ import { fail, type Failure, type Result, success } from "../../base/failure.ts"
 import { isObject, type JsonObject } from "../../base/fields.ts";
 import { jsonObject } from "../../base/json.ts";
 import type { Provider } from "../../config.ts";
-import { abortWith, type Exchange, type Handled, refuse, scopeOf } from "../../exchange.ts";
+import { abortWith, type Exchange, type Handled, refuse } from "../../exchange.ts";
 import { FORMATS } from "../../formats/mod.ts";
 import { type Call, targetOf } from "../../plan.ts";
 import { relay } from "../../relay.ts";
@@ -64,7 +64,6 @@ function callFor({ services, request, requestId, url }: Exchange, { model }: Pin
     stream: url.searchParams.get("stream") === "true",
     strict: false,
     memory: services.memory,
-    scope: scopeOf(request.headers),
     abort: abortWith(request),
   };
 }

@@ -30,10 +30,7 @@ export interface Attempt extends Destination {
 export async function send(attempt: Attempt): Promise<Result<Response>> {
   const { provider } = attempt;
   if (provider.waitsFor !== undefined) return fail(noKey(provider, provider.waitsFor));
-  const abort = new AbortController();
-  const leave = (): void => abort.abort();
-  attempt.signal.addEventListener("abort", leave, { once: true });
-  if (attempt.signal.aborted) leave();
+  const abort = follow(attempt.signal);
   try {
     const answer = await withinQuiet(fetchFrom(attempt, abort.signal), attempt.firstByteMs, attempt.activeAt ?? never);
     if (answer !== TIMED_OUT) return checkRedirect(provider, answer);
@@ -42,6 +39,14 @@ export async function send(attempt: Attempt): Promise<Result<Response>> {
   } catch (error) {
     return fail(unreachable(provider, error, attempt.signal.aborted));
   }
+}
+
+/** In a function of its own: a listener keeps what stands around it, and in `send` that is the request's body. */
+function follow(signal: AbortSignal): AbortController {
+  const abort = new AbortController();
+  signal.addEventListener("abort", () => abort.abort(), { once: true });
+  if (signal.aborted) abort.abort();
+  return abort;
 }
 
 function never(): number {

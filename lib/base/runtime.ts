@@ -1,6 +1,8 @@
 /** The only file that names Bun or Deno: serving, sockets, and what differs around a process. */
 import { readFileSync } from "node:fs";
+import { dirname, join } from "node:path";
 import process from "node:process";
+import { brotliDecompressSync } from "node:zlib";
 
 /** `upgrade` makes a WebSocket of the request's connection; its response is then the one to give back. */
 export type Handle = (request: Request, upgrade?: Upgrade) => Promise<Response>;
@@ -324,10 +326,22 @@ export function liftedEnvironment(): Record<string, string | undefined> {
   return { BUN_CONFIG_MAX_HTTP_REQUESTS: MAX_HTTP_REQUESTS, ...process.env };
 }
 
-/** A thread. `bundled`: its name in an executable, where only what the build names as an entry is there. */
-export function openWorker(url: URL, bundled: string): Worker {
-  const worker = new Worker(isCompiled() ? bundled : url, { type: "module" });
+/** A thread. `packed`: the name of its code in an executable, where `scripts/build.ts` puts it as Brotli. */
+export function openWorker(url: URL, packed: string): Worker {
+  const worker = new Worker(isCompiled() ? unpacked(packed) : url, { type: "module" });
   // It must not keep a process alive that has nothing else to do.
   (worker as { unref?(): void }).unref?.();
   return worker;
+}
+
+const unpackedUrls = new Map<string, string>();
+
+/** The code that an executable holds under this name, unpacked once. */
+function unpacked(name: string): string {
+  const known = unpackedUrls.get(name);
+  if (known !== undefined) return known;
+  const code = brotliDecompressSync(readFileSync(join(dirname(bun?.main ?? ""), name)));
+  const url = URL.createObjectURL(new Blob([code], { type: "text/javascript" }));
+  unpackedUrls.set(name, url);
+  return url;
 }

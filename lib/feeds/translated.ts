@@ -71,7 +71,7 @@ export class TranslatedFeed implements Feed {
 
   /** One read at a time, whoever asks: `next` may come while `open` is still waiting. */
   #advance(): Promise<void> {
-    return this.#stepping ??= this.#step().finally(() => this.#stepping = undefined);
+    return this.#stepping ??= this.#step();
   }
 
   keepalive(): Uint8Array | undefined {
@@ -106,18 +106,25 @@ export class TranslatedFeed implements Feed {
   }
 
   async #step(): Promise<void> {
-    const chunk = await this.#source.readBefore(this.#endBy);
+    try {
+      this.#take(await this.#source.readBefore(this.#endBy));
+    } finally {
+      this.#stepping = undefined;
+    }
+  }
+
+  #take(chunk: Uint8Array | Failure | undefined | typeof TIMED_OUT): void {
     if (this.#failed !== undefined) return this.#emit({ t: "error", failure: this.#failed });
     if (chunk === undefined || chunk === TIMED_OUT) {
       this.#decodeAll(this.#sse.end());
-      if (!this.#done) this.#run(this.#translation.decoder.end(), 0);
+      if (!this.#done) this.#run(this.#translation.decoder.end());
       if (!this.#done) this.#emit({ t: "error", failure: cutOff() });
       return;
     }
     if (!(chunk instanceof Uint8Array)) {
       // A connection that breaks after the end of the answer breaks nothing.
       return this.#endBy !== undefined
-        ? this.#run(this.#translation.decoder.end(), 0)
+        ? this.#run(this.#translation.decoder.end())
         : this.#emit({ t: "error", failure: chunk });
     }
     try {
@@ -134,19 +141,26 @@ export class TranslatedFeed implements Feed {
   #decodeAll(events: readonly SseEvent[]): void {
     for (const event of events) {
       if (this.#done) return;
-      this.#run(this.#translation.decoder.decode(event), 0);
+      this.#run(this.#translation.decoder.decode(event));
     }
   }
 
-  /** Sends events through the stages from `stage` on, to the encoder. */
-  #run(events: Iterable<NeutralEvent>, stage: number): void {
-    const next = this.#translation.stages[stage];
+  #run(events: Iterable<NeutralEvent>): void {
+    this.#send(events, 0);
+    if (this.#translation.isStopped?.() === true) this.#source.close();
+  }
+
+  /** Through the stages from this one on, to the encoder. */
+  #send(events: Iterable<NeutralEvent>, from: number): void {
+    const { stages } = this.#translation;
     for (const event of events) {
       if (this.#done) return;
-      if (next === undefined) this.#emit(event);
-      else this.#run(next.push(event), stage + 1);
+      let at = from;
+      if ("delta" in event) { while (stages[at]?.lets?.(event) === true) at++; }
+      const stage = stages[at];
+      if (stage === undefined) this.#emit(event);
+      else this.#send(stage.push(event), at + 1);
     }
-    if (this.#translation.isStopped?.() === true) this.#source.close();
   }
 
   #emit(told: NeutralEvent): void {

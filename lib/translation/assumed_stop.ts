@@ -5,6 +5,7 @@ import type { Stage } from "./stage.ts";
 
 export function openStopWitness(losses: Losses): Stage {
   return {
+    lets: () => true,
     push(event) {
       if (event.t === "finish") loseAssumed(event.stop, losses);
       return [event];

@@ -11,20 +11,23 @@ type PartStart = Extract<NeutralEvent, { t: "part_start" }>;
 interface State {
   /** A call that has just begun: whether it is signed is told by the next event. */
   waiting: PartStart | undefined;
-  /** Part indexes as they go out, by the part's key: those that are others than came in. */
+  /** Part indexes as they go out, by the part's key. */
   out: Map<number, number>;
   /** The next part index of each candidate. */
   next: number[];
+  /** Some parts go out by another index than they came in by. */
+  isShifted: boolean;
 }
 
 function newState(): State {
-  return { waiting: undefined, out: new Map(), next: [] };
+  return { waiting: undefined, out: new Map(), next: [], isShifted: false };
 }
 
 /** Holds the start of a call back until the next event, which is its signature if it has one. */
 export function openSignatureCarrier(): Stage {
   const state = newState();
   return {
+    lets: () => state.waiting === undefined && !state.isShifted,
     push(event) {
       if (state.waiting !== undefined) return release(state, state.waiting, event);
       return "i" in event ? place(state, event) : [event];
@@ -63,14 +66,15 @@ function nextIndex(state: State, c: number): number {
 
 function started(state: State, event: PartStart): NeutralEvent {
   const i = nextIndex(state, event.c);
-  if (i === event.i) return event;
   state.out.set(partKey(event), i);
+  if (i === event.i) return event;
+  state.isShifted = true;
   return { ...event, i };
 }
 
 function moved(state: State, event: Exclude<PartEvent, PartStart>): NeutralEvent {
-  const i = state.out.size === 0 ? undefined : state.out.get(partKey(event));
-  return i === undefined ? event : { ...event, i };
+  const i = state.out.get(partKey(event)) ?? event.i;
+  return i === event.i ? event : { ...event, i };
 }
 
 /** The same for a whole answer. */

@@ -263,9 +263,14 @@ function newState(): Observed {
  */
 export function openObserver(onDone: (parts: Part[]) => void): Stage {
   let state: Observed | undefined = newState();
+  const look = (event: NeutralEvent): true => {
+    if (state !== undefined && !observe(state, event, onDone)) state = undefined;
+    return true;
+  };
   return {
+    lets: look,
     push(event) {
-      if (state !== undefined && !observe(state, event, onDone)) state = undefined;
+      look(event);
       return [event];
     },
   };

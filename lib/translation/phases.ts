@@ -17,6 +17,7 @@ export function openPhaseCarrier(losses: Losses): Stage {
   const thinking = new Set<number>();
   let held: PartEnd | undefined;
   return {
+    lets: () => held === undefined,
     push(event) {
       if (event.t === "keepalive" || event.t === "usage") return [event];
       if (held === undefined && event.t !== "part_start" && event.t !== "part_end") return [event];

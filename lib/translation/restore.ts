@@ -24,6 +24,7 @@ function newState(restore: Restore): State {
 export function openRestore(restore: Restore): Stage {
   const state = newState(restore);
   return {
+    lets: ({ t }) => t !== "arguments" || state.inputs.size === 0,
     push(event) {
       if (event.t === "part_start") return beginPart(state, event);
       if (state.inputs.size === 0) return [event];

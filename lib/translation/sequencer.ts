@@ -46,13 +46,11 @@ function newState(): State {
 export function openSequencer(): Stage {
   const state = newState();
   return {
-    push(event) {
-      const open = state.open;
-      if (open !== undefined && "delta" in event && event.i === open.i && event.c === open.c) {
-        return [open.out === event.i ? event : { ...event, i: open.out }];
-      }
-      return state.done ? NO_EVENTS : step(state, event);
+    lets({ c, i }) {
+      const { open } = state;
+      return open !== undefined && open.i === i && open.c === c && open.out === i;
     },
+    push: (event) => state.done ? NO_EVENTS : step(state, event),
   };
 }
 

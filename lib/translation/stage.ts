@@ -8,6 +8,11 @@ import type { NeutralEvent } from "../neutral.ts";
  */
 export interface Stage {
   push(event: NeutralEvent): Iterable<NeutralEvent>;
+  /**
+   * Asked first, once a token: true where `push` would have given this very event back, and all is done that it would
+   * have done. Absent: never.
+   */
+  lets?(event: DeltaEvent): boolean;
 }
 
 /** Events that bring text to an open part. */

@@ -20,7 +20,7 @@ async function sentBody(abort: AbortController): Promise<WeakRef<Uint8Array>> {
     path: chat.path,
     headers: {},
     body,
-    signal: abort.signal,
+    abort,
     firstByteMs: 5000,
   };
   const sent = await send(attempt);

@@ -68,58 +68,59 @@ export function openPart(candidate: CandidateState, kind: OpenText["kind"], slot
   return open.signature === undefined || slot === undefined || slot === open.slot ? open : undefined;
 }
 
-/** The open part of this kind; another one ends first. */
-export function* openText(
+/** The open part of this kind; another one ends first. What that brings is added to `out`, here and below. */
+export function openText(
+  out: NeutralEvent[],
   candidate: CandidateState,
   kind: OpenText["kind"],
   form: "full" | "summary" = "full",
   slot?: unknown,
-): Generator<NeutralEvent, OpenText> {
+): OpenText {
   const open = openPart(candidate, kind, slot);
   if (open !== undefined) return open;
-  yield* endText(candidate);
-  yield* endWholeCalls(candidate);
+  endText(out, candidate);
+  endWholeCalls(out, candidate);
   const start = beginPart(candidate, kind === "reasoning" ? { kind, form, text: "" } : { kind, text: "" });
-  yield start;
+  out.push(start);
   const opened: OpenText = { i: start.i, kind, slot, signature: undefined };
   candidate.open = opened;
   if (kind === "refusal") candidate.seen.refusal = true;
   return opened;
 }
 
-export function* endText(candidate: CandidateState): Generator<NeutralEvent> {
+export function endText(out: NeutralEvent[], candidate: CandidateState): void {
   const { open, c } = candidate;
   if (open === undefined) return;
   candidate.open = undefined;
-  if (open.signature !== undefined) yield { t: "opaque", c, i: open.i, opaque: open.signature };
-  yield { t: "part_end", c, i: open.i };
+  if (open.signature !== undefined) out.push({ t: "opaque", c, i: open.i, opaque: open.signature });
+  out.push({ t: "part_end", c, i: open.i });
 }
 
 /**
  * Nothing says where a call ends; but arguments that are a whole JSON object can't go on. Ending them when something
  * else begins lets the next call stream live where only one part may be open.
  */
-export function* endWholeCalls(candidate: CandidateState): Generator<NeutralEvent> {
+export function endWholeCalls(out: NeutralEvent[], candidate: CandidateState): void {
   for (const call of candidate.calls) {
     const isWhole = call.i !== undefined && call.toolKind === "function" && isWholeObject(call.arguments);
-    if (!call.ended && isWhole) yield* endCall(candidate, call);
+    if (!call.ended && isWhole) endCall(out, candidate, call);
   }
 }
 
-function* endCall(candidate: CandidateState, call: CallState): Generator<NeutralEvent> {
+function endCall(out: NeutralEvent[], candidate: CandidateState, call: CallState): void {
   if (call.i === undefined || call.ended) return;
   call.ended = true;
   if (call.toolKind === "function" && isCutJson(call.arguments)) candidate.seen.brokenCall = true;
-  yield { t: "part_end", c: candidate.c, i: call.i };
+  out.push({ t: "part_end", c: candidate.c, i: call.i });
 }
 
 /** Ends everything, before the finish. Returns what makes the answer unusable. */
-export function* endParts(candidate: CandidateState): Generator<NeutralEvent, Failure | undefined> {
-  yield* flushThinking(candidate);
-  yield* endText(candidate);
+export function endParts(out: NeutralEvent[], candidate: CandidateState): Failure | undefined {
+  flushThinking(out, candidate);
+  endText(out, candidate);
   for (const call of candidate.calls) {
     if (call.i === undefined) return namelessCall();
-    yield* endCall(candidate, call);
+    endCall(out, candidate, call);
   }
   return undefined;
 }
@@ -129,9 +130,9 @@ function namelessCall(): Failure {
 }
 
 /** Text that only looked like the beginning of a tag is text after all. */
-function* flushThinking(candidate: CandidateState): Generator<NeutralEvent> {
+function flushThinking(out: NeutralEvent[], candidate: CandidateState): void {
   for (const piece of candidate.think?.end() ?? []) {
-    const open = yield* openText(candidate, piece.kind);
-    yield { t: piece.kind, c: candidate.c, i: open.i, delta: piece.text };
+    const open = openText(out, candidate, piece.kind);
+    out.push({ t: piece.kind, c: candidate.c, i: open.i, delta: piece.text });
   }
 }

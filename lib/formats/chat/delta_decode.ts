@@ -1,7 +1,7 @@
 /** One delta of a candidate: its thinking, text, refusal and calls, in this order (TRANSLATION.md, 4.5). */
 import { isObject, type JsonObject } from "../../base/fields.ts";
 import type { Citation, NeutralEvent, Opaque } from "../../neutral.ts";
-import { beginPart, type CandidateState, endText, endWholeCalls, openPart, openText } from "./candidate.ts";
+import { beginPart, type CandidateState, endText, endWholeCalls, openText } from "./candidate.ts";
 import { decodeAnnotations } from "./citation.ts";
 import {
   entryData,
@@ -15,37 +15,24 @@ import {
 import { decodeToolCalls } from "./tool_deltas.ts";
 import { listOf, objectsOf, textOf } from "./wire.ts";
 
-/** `delta` may be a whole message: its members have the same names. */
-export function* decodeDelta(candidate: CandidateState, delta: JsonObject, logprobs: unknown): Generator<NeutralEvent> {
-  if (holdsReasoning(delta)) yield* decodeReasoning(candidate, delta);
+/** Its events are added to `out`. `delta` may be a whole message: its members have the same names. */
+export function decodeDelta(
+  out: NeutralEvent[],
+  candidate: CandidateState,
+  delta: JsonObject,
+  logprobs: unknown,
+): void {
+  if (holdsReasoning(delta)) decodeReasoning(out, candidate, delta);
   const content = delta["content"];
-  if (typeof content === "string") yield* decodeText(candidate, content, tokensOf(logprobs, "content"));
-  else if (Array.isArray(content)) yield* decodeParts(candidate, objectsOf(content));
+  if (typeof content === "string") decodeText(out, candidate, content, tokensOf(logprobs, "content"));
+  else if (Array.isArray(content)) decodeParts(out, candidate, objectsOf(content));
   const refusal = textOf(delta["refusal"]);
-  if (refusal !== "") yield* addText(candidate, "refusal", refusal, tokensOf(logprobs, "refusal"));
-  if (delta["images"] !== undefined) yield* addImages(candidate, objectsOf(delta["images"]));
-  if (delta["annotations"] !== undefined) yield* addCitations(candidate, decodeAnnotations(delta["annotations"]));
+  if (refusal !== "") addText(out, candidate, "refusal", refusal, tokensOf(logprobs, "refusal"));
+  if (delta["images"] !== undefined) addImages(out, candidate, objectsOf(delta["images"]));
+  if (delta["annotations"] !== undefined) addCitations(out, candidate, decodeAnnotations(delta["annotations"]));
   if (delta["tool_calls"] !== undefined || delta["function_call"] !== undefined) {
-    yield* decodeToolCalls(candidate, delta);
+    decodeToolCalls(out, candidate, delta);
   }
-}
-
-/** The event of a delta that only goes on with the text or the thinking that is open; undefined for all others. */
-export function onlyText(candidate: CandidateState, delta: JsonObject): NeutralEvent | undefined {
-  let kind: "text" | "reasoning" | undefined;
-  for (const key in delta) {
-    if (delta[key] === null || key === "role") continue;
-    if (kind !== undefined || typeof delta[key] !== "string" || delta[key] === "") return undefined;
-    if (key === "content") kind = "text";
-    else if (key === "reasoning_content") kind = "reasoning";
-    else return undefined;
-  }
-  if (kind === undefined || candidate.think !== undefined) return undefined;
-  const open = openPart(candidate, kind);
-  const text = delta[kind === "text" ? "content" : "reasoning_content"];
-  return open === undefined || typeof text !== "string"
-    ? undefined
-    : { t: kind, c: candidate.c, i: open.i, delta: text };
 }
 
 function tokensOf(logprobs: unknown, key: string): unknown[] {
@@ -57,121 +44,122 @@ function holdsReasoning(delta: JsonObject): boolean {
 }
 
 /** The same thinking may stand in a string and in entries: the entries then tell only signatures and data. */
-function* decodeReasoning(candidate: CandidateState, delta: JsonObject): Generator<NeutralEvent> {
+function decodeReasoning(out: NeutralEvent[], candidate: CandidateState, delta: JsonObject): void {
   const plain = textOf(delta["reasoning_content"]) || textOf(delta["reasoning"]);
   const entries = objectsOf(delta["reasoning_details"]);
-  if (plain !== "") yield* addReasoning(candidate, plain, entryForm(entries[0]), entries[0]?.["index"]);
-  for (const entry of entries) yield* decodeEntry(candidate, entry, plain === "");
+  if (plain !== "") addReasoning(out, candidate, plain, entryForm(entries[0]), entries[0]?.["index"]);
+  for (const entry of entries) decodeEntry(out, candidate, entry, plain === "");
 }
 
-function* addReasoning(
+function addReasoning(
+  out: NeutralEvent[],
   candidate: CandidateState,
   delta: string,
   form: "full" | "summary",
   slot: unknown,
-): Generator<NeutralEvent> {
-  const open = openPart(candidate, "reasoning", slot) ?? (yield* openText(candidate, "reasoning", form, slot));
+): void {
+  const open = openText(out, candidate, "reasoning", form, slot);
   open.slot ??= slot;
-  yield { t: "reasoning", c: candidate.c, i: open.i, delta };
+  out.push({ t: "reasoning", c: candidate.c, i: open.i, delta });
 }
 
-function* decodeEntry(candidate: CandidateState, entry: JsonObject, hasText: boolean): Generator<NeutralEvent> {
+function decodeEntry(out: NeutralEvent[], candidate: CandidateState, entry: JsonObject, hasText: boolean): void {
   const { family } = candidate.target;
   const slot = entry["index"];
   const text = hasText ? entryText(entry) : "";
-  if (text !== "") yield* addReasoning(candidate, text, entryForm(entry), slot);
+  if (text !== "") addReasoning(out, candidate, text, entryForm(entry), slot);
   const signature = entrySignature(entry, family);
-  if (signature !== undefined) yield* addSignature(candidate, signature, slot);
+  if (signature !== undefined) addSignature(out, candidate, signature, slot);
   const data = entryData(entry, family);
-  if (data?.kind === "redacted") yield* addRedacted(candidate, data);
+  if (data?.kind === "redacted") addRedacted(out, candidate, data);
   else if (data !== undefined) {
-    const open = yield* openText(candidate, "reasoning", "summary");
-    yield { t: "opaque", c: candidate.c, i: open.i, opaque: data };
+    const open = openText(out, candidate, "reasoning", "summary");
+    out.push({ t: "opaque", c: candidate.c, i: open.i, opaque: data });
   }
 }
 
 /** A signature of another entry than the open one's is a thought without text. */
-function* addSignature(candidate: CandidateState, signature: Opaque, slot: unknown): Generator<NeutralEvent> {
+function addSignature(out: NeutralEvent[], candidate: CandidateState, signature: Opaque, slot: unknown): void {
   const before = candidate.open;
-  if (before?.kind === "reasoning" && slot !== undefined && (before.slot ?? slot) !== slot) yield* endText(candidate);
-  const open = yield* openText(candidate, "reasoning", "full", slot);
+  if (before?.kind === "reasoning" && slot !== undefined && (before.slot ?? slot) !== slot) endText(out, candidate);
+  const open = openText(out, candidate, "reasoning", "full", slot);
   open.slot ??= slot;
   open.signature = signature;
 }
 
-function* addRedacted(candidate: CandidateState, data: Opaque): Generator<NeutralEvent> {
-  yield* endText(candidate);
-  yield* endWholeCalls(candidate);
+function addRedacted(out: NeutralEvent[], candidate: CandidateState, data: Opaque): void {
+  endText(out, candidate);
+  endWholeCalls(out, candidate);
   const start = beginPart(candidate, redactedPart(data));
-  yield start;
-  yield { t: "part_end", c: candidate.c, i: start.i };
+  out.push(start);
+  out.push({ t: "part_end", c: candidate.c, i: start.i });
 }
 
-function* decodeText(candidate: CandidateState, delta: string, logprobs: unknown[]): Generator<NeutralEvent> {
-  if (candidate.think === undefined || delta === "") return yield* addText(candidate, "text", delta, logprobs);
+function decodeText(out: NeutralEvent[], candidate: CandidateState, delta: string, logprobs: unknown[]): void {
+  if (candidate.think === undefined || delta === "") return addText(out, candidate, "text", delta, logprobs);
   for (const piece of candidate.think.feed(delta)) {
-    if (piece.kind === "reasoning") yield* addReasoning(candidate, piece.text, "full", undefined);
-    else yield* addText(candidate, "text", piece.text, logprobs);
+    if (piece.kind === "reasoning") addReasoning(out, candidate, piece.text, "full", undefined);
+    else addText(out, candidate, "text", piece.text, logprobs);
   }
 }
 
-function* addText(
+function addText(
+  out: NeutralEvent[],
   candidate: CandidateState,
   kind: "text" | "refusal",
   delta: string,
   logprobs: unknown[],
-): Generator<NeutralEvent> {
+): void {
   if (delta === "" && logprobs.length === 0) return;
-  // One of these a token: the generator that opens a part is spared where none is to be opened.
-  const open = openPart(candidate, kind) ?? (yield* openText(candidate, kind));
+  const open = openText(out, candidate, kind);
   const { c } = candidate;
-  yield logprobs.length === 0 ? { t: kind, c, i: open.i, delta } : { t: kind, c, i: open.i, delta, logprobs };
-  if (kind === "text" && candidate.citations.length > 0) yield* addCitations(candidate, candidate.citations.splice(0));
+  out.push(logprobs.length === 0 ? { t: kind, c, i: open.i, delta } : { t: kind, c, i: open.i, delta, logprobs });
+  if (kind === "text" && candidate.citations.length > 0) addCitations(out, candidate, candidate.citations.splice(0));
 }
 
 /** Images that a model made (OpenRouter's member): nothing else has a place for them, which must be told. */
-function* addImages(candidate: CandidateState, images: readonly JsonObject[]): Generator<NeutralEvent> {
+function addImages(out: NeutralEvent[], candidate: CandidateState, images: readonly JsonObject[]): void {
   for (const value of images) {
-    yield* endText(candidate);
-    yield* endWholeCalls(candidate);
+    endText(out, candidate);
+    endWholeCalls(out, candidate);
     const start = beginPart(candidate, { kind: "native", format: "chat", value });
-    yield start;
-    yield { t: "part_end", c: candidate.c, i: start.i };
+    out.push(start);
+    out.push({ t: "part_end", c: candidate.c, i: start.i });
   }
 }
 
 /** Content as a list of typed parts: how Mistral's models think aloud. */
-function* decodeParts(candidate: CandidateState, parts: readonly JsonObject[]): Generator<NeutralEvent> {
+function decodeParts(out: NeutralEvent[], candidate: CandidateState, parts: readonly JsonObject[]): void {
   for (const part of parts) {
     switch (part["type"]) {
       case "text":
-        yield* decodeText(candidate, textOf(part["text"]), []);
+        decodeText(out, candidate, textOf(part["text"]), []);
         break;
       case "refusal":
-        yield* addText(candidate, "refusal", textOf(part["refusal"]), []);
+        addText(out, candidate, "refusal", textOf(part["refusal"]), []);
         break;
       case "thinking":
-        yield* decodeThinking(candidate, part);
+        decodeThinking(out, candidate, part);
         break;
     }
   }
 }
 
-function* decodeThinking(candidate: CandidateState, part: JsonObject): Generator<NeutralEvent> {
+function decodeThinking(out: NeutralEvent[], candidate: CandidateState, part: JsonObject): void {
   const text = thinkingText(part);
   const signature = thinkingSignature(part, candidate.target.family);
-  if (text !== "") yield* addReasoning(candidate, text, "full", undefined);
+  if (text !== "") addReasoning(out, candidate, text, "full", undefined);
   if (signature === undefined) return;
-  const open = yield* openText(candidate, "reasoning");
+  const open = openText(out, candidate, "reasoning");
   open.signature = signature;
 }
 
 /** They belong to text: those that come earlier wait for it. */
-function* addCitations(candidate: CandidateState, citations: readonly Citation[]): Generator<NeutralEvent> {
+function addCitations(out: NeutralEvent[], candidate: CandidateState, citations: readonly Citation[]): void {
   const open = candidate.open;
   if (open?.kind !== "text") {
     candidate.citations.push(...citations);
     return;
   }
-  for (const citation of citations) yield { t: "citation", c: candidate.c, i: open.i, citation };
+  for (const citation of citations) out.push({ t: "citation", c: candidate.c, i: open.i, citation });
 }

@@ -9,7 +9,7 @@ import type { StreamDecoder, Target } from "../../format.ts";
 import type { NeutralEvent } from "../../neutral.ts";
 import { failureOfError } from "../../translation/upstream_error.ts";
 import { type CandidateState, endParts, newCandidate } from "./candidate.ts";
-import { decodeDelta, onlyText } from "./delta_decode.ts";
+import { decodeDelta } from "./delta_decode.ts";
 import { type Head, newHead, readHead } from "./head.ts";
 import { decodeStop, failureOfFinish } from "./stop.ts";
 import { memberOf, objectsOf, textOf } from "./wire.ts";
@@ -37,62 +37,38 @@ export function openDecoder(target: Target): StreamDecoder {
 }
 
 /** The events of an answer that came whole, as if it were a stream of one chunk: the same tolerances hold. */
-export function* replayWhole(
-  body: JsonObject,
-  choices: readonly JsonObject[],
-  target: Target,
-): Generator<NeutralEvent> {
+export function replayWhole(body: JsonObject, choices: readonly JsonObject[], target: Target): NeutralEvent[] {
+  const out: NeutralEvent[] = [];
   const state = newState(target);
   // Perplexity's answers hold an empty delta beside the message.
   const deltas = choices.map((choice) => ({
     ...choice,
     delta: wholeMessage(isObject(choice["message"]) ? choice["message"] : {}),
   }));
-  yield* decodeChunk(state, { ...body, choices: deltas });
-  yield* endOfStream(state);
+  decodeChunk(out, state, { ...body, choices: deltas });
+  endOfStream(out, state);
+  return out;
 }
 
+const NONE: readonly NeutralEvent[] = [];
 const OPEN_BRACE = 0x7b;
 
-const NONE: readonly NeutralEvent[] = [];
-
-function decodeEvent(state: State, event: SseEvent): Iterable<NeutralEvent> {
+function decodeEvent(state: State, event: SseEvent): readonly NeutralEvent[] {
   if (state.done) return NONE;
   const data = event.data.charCodeAt(0) === OPEN_BRACE ? event.data : event.data.trim();
   if (data === "") return NONE;
-  if (data === "[DONE]") return endOfStream(state);
+  const out: NeutralEvent[] = [];
+  decodeData(out, state, event, data);
+  return out;
+}
+
+/** What it brings is added to `out`, here and below: a generator for each level would cost more than all they do. */
+function decodeData(out: NeutralEvent[], state: State, event: SseEvent, data: string): void {
+  if (data === "[DONE]") return endOfStream(out, state);
   const body = parsed(data);
-  const more = event.event === "error" || !isObject(body) ? undefined : moreText(state, body);
-  return more === undefined ? decodeAny(state, event, data, body) : [more];
-}
-
-function* decodeAny(state: State, event: SseEvent, data: string, body: unknown): Generator<NeutralEvent> {
   const failure = failureIn(event, data, body);
-  if (failure !== undefined) return yield* fail(state, failure);
-  if (isObject(body)) yield* decodeChunk(state, body);
-}
-
-/**
- * The chunk that nearly all of a stream is made of: one candidate's open text or thinking goes on, and nothing else is
- * told. What this says of such a chunk is what `decodeChunk` says of it, without its ways for all others.
- */
-function moreText(state: State, chunk: JsonObject): NeutralEvent | undefined {
-  const choices = chunk["choices"];
-  const choice: unknown = Array.isArray(choices) && choices.length === 1 ? choices[0] : undefined;
-  if (!isObject(choice) || !isObject(choice["delta"]) || tellsMore(chunk, choice)) return undefined;
-  const candidate = state.candidates.get(typeof choice["index"] === "number" ? choice["index"] : 0);
-  return candidate === undefined || candidate.finished ? undefined : onlyText(candidate, choice["delta"]);
-}
-
-function tellsMore(chunk: JsonObject, choice: JsonObject): boolean {
-  const { usage, error, x_groq: own } = chunk;
-  return [usage, error, own, choice["usage"], choice["error"], choice["finish_reason"], choice["logprobs"]].some(
-    isSaid,
-  );
-}
-
-function isSaid(value: unknown): boolean {
-  return value !== undefined && value !== null;
+  if (failure !== undefined) return fail(out, state, failure);
+  if (isObject(body)) decodeChunk(out, state, body);
 }
 
 function parsed(data: string): unknown {
@@ -116,39 +92,39 @@ function failureIn(event: SseEvent, data: string, body: unknown): Failure | unde
   return first === body ? undefined : protocolFault("The upstream sent an event that is no JSON object");
 }
 
-function* fail(state: State, failure: Failure): Generator<NeutralEvent> {
+function fail(out: NeutralEvent[], state: State, failure: Failure): void {
   state.done = true;
-  yield { t: "error", failure };
+  out.push({ t: "error", failure });
 }
 
-function* decodeChunk(state: State, chunk: JsonObject): Generator<NeutralEvent> {
+function decodeChunk(out: NeutralEvent[], state: State, chunk: JsonObject): void {
   readHead(state.head, chunk);
   const choices = objectsOf(chunk["choices"]);
   for (const [position, choice] of choices.entries()) {
     if (state.done) return;
-    if (!state.started) yield* start(state);
-    yield* decodeChoice(state, choice, position);
+    if (!state.started) start(out, state);
+    decodeChoice(out, state, choice, position);
   }
   const usage = decodeUsage(chunk["usage"] ?? memberOf(chunk["x_groq"], "usage") ?? choices[0]?.["usage"]);
   if (usage === undefined || state.done) return;
-  if (!state.started) yield* start(state);
-  yield { t: "usage", usage };
+  if (!state.started) start(out, state);
+  out.push({ t: "usage", usage });
 }
 
 /** Not before the first choice: Azure's first chunk has neither choices nor an id. */
-function* start(state: State): Generator<NeutralEvent> {
+function start(out: NeutralEvent[], state: State): void {
   state.started = true;
-  yield { t: "start", ...state.head };
+  out.push({ t: "start", ...state.head });
 }
 
-function* decodeChoice(state: State, choice: JsonObject, position: number): Generator<NeutralEvent> {
+function decodeChoice(out: NeutralEvent[], state: State, choice: JsonObject, position: number): void {
   const candidate = candidateOf(state, typeof choice["index"] === "number" ? choice["index"] : position);
   if (candidate.finished) return;
-  if (isObject(choice["error"])) return yield* fail(state, failureOfError(choice));
+  if (isObject(choice["error"])) return fail(out, state, failureOfError(choice));
   const delta = deltaOf(choice, candidate);
-  if (delta !== undefined) yield* decodeDelta(candidate, delta, choice["logprobs"]);
+  if (delta !== undefined) decodeDelta(out, candidate, delta, choice["logprobs"]);
   const raw = textOf(choice["finish_reason"]);
-  if (raw !== "") yield* finish(state, candidate, raw, sequenceOf(choice));
+  if (raw !== "") finish(out, state, candidate, raw, sequenceOf(choice));
 }
 
 function candidateOf(state: State, index: number): CandidateState {
@@ -177,35 +153,37 @@ function sequenceOf(choice: JsonObject): string | undefined {
   return textOf(choice["stop_reason"]) || textOf(choice["matched_stop"]) || undefined;
 }
 
-function* finish(state: State, candidate: CandidateState, raw: string, sequence?: string): Generator<NeutralEvent> {
+function finish(out: NeutralEvent[], state: State, candidate: CandidateState, raw: string, sequence?: string): void {
   const failure = failureOfFinish(raw);
-  if (failure !== undefined) return yield* fail(state, failure);
-  const broken = yield* endParts(candidate);
-  if (broken !== undefined) return yield* fail(state, broken);
+  if (failure !== undefined) return fail(out, state, failure);
+  const broken = endParts(out, candidate);
+  if (broken !== undefined) return fail(out, state, broken);
   candidate.finished = true;
-  yield { t: "finish", c: candidate.c, stop: decodeStop(raw, sequence, candidate.seen) };
+  out.push({ t: "finish", c: candidate.c, stop: decodeStop(raw, sequence, candidate.seen) });
 }
 
 /** `[DONE]` is a finish for those candidates that got none, and an answer of its own where nothing else came. */
-function* endOfStream(state: State): Generator<NeutralEvent> {
+function endOfStream(out: NeutralEvent[], state: State): void {
   if (state.done) return;
-  if (!state.started) yield* start(state);
+  if (!state.started) start(out, state);
   if (state.candidates.size === 0) candidateOf(state, 0);
   for (const candidate of state.candidates.values()) {
-    if (!candidate.finished && !state.done) yield* finish(state, candidate, "");
+    if (!candidate.finished && !state.done) finish(out, state, candidate, "");
   }
-  if (!state.done) yield* end(state);
+  if (!state.done) end(out, state);
 }
 
-function* endOfBody(state: State): Generator<NeutralEvent> {
-  if (state.done) return;
+function endOfBody(state: State): readonly NeutralEvent[] {
+  if (state.done) return NONE;
+  const out: NeutralEvent[] = [];
   const candidates = [...state.candidates.values()];
   const isComplete = candidates.length > 0 && candidates.every((candidate) => candidate.finished);
-  if (isComplete) yield* end(state);
-  else yield* fail(state, cutOff());
+  if (isComplete) end(out, state);
+  else fail(out, state, cutOff());
+  return out;
 }
 
-function* end(state: State): Generator<NeutralEvent> {
+function end(out: NeutralEvent[], state: State): void {
   state.done = true;
-  yield { t: "end" };
+  out.push({ t: "end" });
 }

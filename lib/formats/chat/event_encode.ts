@@ -1,6 +1,7 @@
 /** A stream for a client: neutral → wire (TRANSLATION.md, 4.1, 4.6 and 4.7). */
 import { protocolFault } from "../../base/failure.ts";
 import type { JsonObject } from "../../base/fields.ts";
+import { Mould } from "../../base/mould.ts";
 import { commentFrame, dataFrame } from "../../base/sse.ts";
 import type { Answer, Losses, StreamEncoder } from "../../format.ts";
 import type { Citation, NeutralEvent, Part, ReasoningPart, Stop, ToolCallPart, Usage } from "../../neutral.ts";
@@ -43,12 +44,17 @@ interface Choice {
   reasoning: Map<number, ReasoningPart>;
   /** With their part: one without offsets of its own covers all of it, however much of it is still to come. */
   citations: { i: number; citation: Citation }[];
+  /** Of chunks that bring nothing but text, once the first has come. */
+  textMould: Mould | undefined;
+  reasoningMould: Mould | undefined;
 }
 
 interface OpenCall {
   index: number;
   isCustom: boolean;
   hasArguments: boolean;
+  /** Of its arguments, once the first have come. */
+  mould: Mould | undefined;
 }
 
 function newState(answer: Answer): State {
@@ -72,43 +78,52 @@ export function openEncoder(answer: Answer): StreamEncoder {
   return { encode: (event) => encodeEvent(state, event) };
 }
 
-function* encodeEvent(state: State, event: NeutralEvent): Generator<string> {
-  if (state.done) return;
+const NOTHING: readonly string[] = [];
+
+function encodeEvent(state: State, event: NeutralEvent): readonly string[] {
+  if (state.done) return NOTHING;
+  const out: string[] = [];
+  addFrames(out, state, event);
+  return out;
+}
+
+/** Frames are added to `out`, here and below. */
+function addFrames(out: string[], state: State, event: NeutralEvent): void {
   switch (event.t) {
     case "start":
-      return yield* begin(state, event);
+      return begin(out, state, event);
     case "part_start":
-      return yield* beginPart(state, event.c, event.i, event.part);
+      return beginPart(out, state, event.c, event.i, event.part);
     case "text":
-      return yield* addText(state, event.c, event.i, event.delta, event.logprobs);
+      return addText(out, state, event.c, event.i, event.delta, event.logprobs);
     case "reasoning":
-      return yield* addReasoning(state, event.c, event.i, event.delta);
+      return addReasoning(out, state, event.c, event.i, event.delta);
     case "refusal":
-      return yield* addRefusal(state, event.c, event.delta, event.logprobs);
+      return addRefusal(out, state, event.c, event.delta, event.logprobs);
     case "arguments":
-      return yield* addArguments(state, event.c, event.i, event.delta);
+      return addArguments(out, state, event.c, event.i, event.delta);
     case "citation":
       return addCitation(state, event);
     case "opaque":
-      return yield* addOpaque(state, event);
+      return addOpaque(out, state, event);
     case "part_end":
-      return yield* endPart(state, event.c, event.i);
+      return endPart(out, state, event.c, event.i);
     case "finish":
-      return yield* finish(state, event.c, event.stop);
+      return finish(out, state, event.c, event.stop);
     case "usage":
       state.usage = event.usage;
       return;
     case "keepalive":
-      yield KEEPALIVE;
+      out.push(KEEPALIVE);
       return;
     case "native":
       return;
     case "error":
       state.done = true;
-      yield errorFrame(event.failure);
+      out.push(errorFrame(event.failure));
       return;
     case "end":
-      return yield* end(state);
+      return end(out, state);
     default:
       return event satisfies never;
   }
@@ -132,15 +147,15 @@ function frame(
   }));
 }
 
-function* begin(state: State, event: Extract<NeutralEvent, { t: "start" }>): Generator<string> {
+function begin(out: string[], state: State, event: Extract<NeutralEvent, { t: "start" }>): void {
   state.id = answerId(ID_PREFIX, event.id, state.requestId);
   state.created = event.createdAt;
   state.tier = encodeTier(event.serviceTier);
-  yield* choiceOf(state, 0);
+  choiceOf(out, state, 0);
 }
 
 /** A choice's first chunk tells its role, and nothing else. */
-function* choiceOf(state: State, index: number): Generator<string, Choice> {
+function choiceOf(out: string[], state: State, index: number): Choice {
   const known = state.choices.get(index);
   if (known !== undefined) return known;
   if (state.id === "") state.id = randomId(ID_PREFIX);
@@ -153,14 +168,16 @@ function* choiceOf(state: State, index: number): Generator<string, Choice> {
     open: new Map(),
     reasoning: new Map(),
     citations: [],
+    textMould: undefined,
+    reasoningMould: undefined,
   };
   state.choices.set(index, choice);
-  yield frame(state, index, { role: "assistant", content: "" });
+  out.push(frame(state, index, { role: "assistant", content: "" }));
   return choice;
 }
 
-function* beginPart(state: State, c: number, i: number, part: Part): Generator<string> {
-  const choice = yield* choiceOf(state, c);
+function beginPart(out: string[], state: State, c: number, i: number, part: Part): void {
+  const choice = choiceOf(out, state, c);
   switch (part.kind) {
     case "text":
       choice.texts.set(i, { start: choice.textLength, end: choice.textLength });
@@ -169,7 +186,7 @@ function* beginPart(state: State, c: number, i: number, part: Part): Generator<s
       choice.reasoning.set(i, { ...part, opaque: [...(part.opaque ?? [])] });
       return;
     case "tool_call":
-      yield frame(state, c, { tool_calls: [openCall(choice, i, part)] });
+      out.push(frame(state, c, { tool_calls: [openCall(choice, i, part)] }));
       return;
     case "refusal":
       return;
@@ -181,42 +198,51 @@ function* beginPart(state: State, c: number, i: number, part: Part): Generator<s
 function openCall(choice: Choice, i: number, part: ToolCallPart): JsonObject {
   const index = choice.calls++;
   const isCustom = part.toolKind === "custom";
-  choice.open.set(i, { index, isCustom, hasArguments: false });
+  choice.open.set(i, { index, isCustom, hasArguments: false, mould: undefined });
   const { id, name } = part;
   return isCustom
     ? { index, id, type: "custom", custom: { name, input: "" } }
     : { index, id, type: "function", function: { name, arguments: "" } };
 }
 
-function* addText(state: State, c: number, i: number, delta: string, logprobs?: unknown[]): Generator<string> {
-  const choice = yield* choiceOf(state, c);
+function addText(out: string[], state: State, c: number, i: number, delta: string, logprobs?: unknown[]): void {
+  const choice = choiceOf(out, state, c);
   const text = choice.texts.get(i);
   // Text of a part that this format can't show (a compaction) is no part of the answer.
   if (text === undefined) return;
   choice.hasText ||= delta !== "";
   choice.textLength += delta.length;
   text.end += delta.length;
-  yield frame(state, c, { content: delta }, null, logprobs === undefined ? null : { content: logprobs, refusal: null });
+  if (logprobs !== undefined) {
+    out.push(frame(state, c, { content: delta }, null, { content: logprobs, refusal: null }));
+    return;
+  }
+  choice.textMould ??= new Mould((content) => frame(state, c, { content }));
+  out.push(choice.textMould.fill(delta));
 }
 
-function* addReasoning(state: State, c: number, i: number, delta: string): Generator<string> {
-  const choice = yield* choiceOf(state, c);
+function addReasoning(out: string[], state: State, c: number, i: number, delta: string): void {
+  const choice = choiceOf(out, state, c);
   const part = choice.reasoning.get(i);
   if (part !== undefined) part.text += delta;
-  yield frame(state, c, { reasoning_content: delta });
+  choice.reasoningMould ??= new Mould((reasoning_content) => frame(state, c, { reasoning_content }));
+  out.push(choice.reasoningMould.fill(delta));
 }
 
-function* addRefusal(state: State, c: number, delta: string, logprobs?: unknown[]): Generator<string> {
-  const choice = yield* choiceOf(state, c);
+function addRefusal(out: string[], state: State, c: number, delta: string, logprobs?: unknown[]): void {
+  const choice = choiceOf(out, state, c);
   choice.hasRefusal = true;
-  yield frame(state, c, { refusal: delta }, null, logprobs === undefined ? null : { content: null, refusal: logprobs });
+  out.push(
+    frame(state, c, { refusal: delta }, null, logprobs === undefined ? null : { content: null, refusal: logprobs }),
+  );
 }
 
-function* addArguments(state: State, c: number, i: number, delta: string): Generator<string> {
+function addArguments(out: string[], state: State, c: number, i: number, delta: string): void {
   const call = state.choices.get(c)?.open.get(i);
   if (call === undefined || delta === "") return;
   call.hasArguments = true;
-  yield frame(state, c, { tool_calls: [callDelta(call, delta)] });
+  call.mould ??= new Mould((text) => frame(state, c, { tool_calls: [callDelta(call, text)] }));
+  out.push(call.mould.fill(delta));
 }
 
 function callDelta({ index, isCustom }: OpenCall, delta: string): JsonObject {
@@ -229,36 +255,36 @@ function addCitation(state: State, event: Extract<NeutralEvent, { t: "citation" 
 }
 
 /** Signatures of thinking wait for the entries; a call's own goes out beside its arguments. */
-function* addOpaque(state: State, event: Extract<NeutralEvent, { t: "opaque" }>): Generator<string> {
+function addOpaque(out: string[], state: State, event: Extract<NeutralEvent, { t: "opaque" }>): void {
   const choice = state.choices.get(event.c);
   choice?.reasoning.get(event.i)?.opaque?.push(event.opaque);
   const call = choice?.open.get(event.i);
   if (call === undefined || event.opaque.kind !== "thought_signature") return;
   const delta = { ...callDelta(call, ""), ...signedBy(event.opaque.value) };
-  yield frame(state, event.c, { tool_calls: [delta] });
+  out.push(frame(state, event.c, { tool_calls: [delta] }));
 }
 
 /** Clients parse a function's arguments: no arguments are an empty object. */
-function* endPart(state: State, c: number, i: number): Generator<string> {
+function endPart(out: string[], state: State, c: number, i: number): void {
   const call = state.choices.get(c)?.open.get(i);
   if (call === undefined) return;
   state.choices.get(c)?.open.delete(i);
-  if (!call.isCustom && !call.hasArguments) yield frame(state, c, { tool_calls: [callDelta(call, "{}")] });
+  if (!call.isCustom && !call.hasArguments) out.push(frame(state, c, { tool_calls: [callDelta(call, "{}")] }));
 }
 
-function* finish(state: State, c: number, stop: Stop): Generator<string> {
-  const choice = yield* choiceOf(state, c);
+function finish(out: string[], state: State, c: number, stop: Stop): void {
+  const choice = choiceOf(out, state, c);
   const isEmpty = !choice.hasText && !choice.hasRefusal && choice.calls === 0;
   if (stop.reason === "malformed_tool_call" && isEmpty) {
     state.done = true;
-    yield errorFrame(protocolFault("The model wrote a tool call that can't be read"));
+    out.push(errorFrame(protocolFault("The model wrote a tool call that can't be read")));
     return;
   }
   if (stop.reason === "pause") losePause(choicePath(c), state.losses);
-  if (stop.reason === "refusal" && isEmpty) yield frame(state, c, { refusal: refusalText(stop) });
+  if (stop.reason === "refusal" && isEmpty) out.push(frame(state, c, { refusal: refusalText(stop) }));
   const last = lastMembers(choice);
-  if (Object.keys(last).length > 0) yield frame(state, c, last);
-  yield frame(state, c, {}, encodeStop(stop, { call: choice.calls > 0, refusal: choice.hasRefusal }));
+  if (Object.keys(last).length > 0) out.push(frame(state, c, last));
+  out.push(frame(state, c, {}, encodeStop(stop, { call: choice.calls > 0, refusal: choice.hasRefusal })));
 }
 
 /** What JS keeps only the last and Python adds up is sent whole and once (TRANSLATION.md, 1.4). */
@@ -273,10 +299,10 @@ function lastMembers(choice: Choice): JsonObject {
   };
 }
 
-function* end(state: State): Generator<string> {
+function end(out: string[], state: State): void {
   state.done = true;
   if (state.noUsage === null) {
-    yield dataFrame(JSON.stringify({
+    out.push(dataFrame(JSON.stringify({
       id: state.id,
       object: "chat.completion.chunk",
       created: state.created,
@@ -284,9 +310,9 @@ function* end(state: State): Generator<string> {
       service_tier: state.tier,
       choices: [],
       usage: encodeUsage(state.usage ?? noUsage(state)),
-    }));
+    })));
   }
-  yield DONE;
+  out.push(DONE);
 }
 
 /** Nobody counted: the estimate of the input is all there is. */

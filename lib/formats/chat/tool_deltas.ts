@@ -20,10 +20,10 @@ interface Fragment {
 /** The deprecated single call has no index; this one is no server's. */
 const LEGACY_INDEX = -1;
 
-export function* decodeToolCalls(candidate: CandidateState, delta: JsonObject): Generator<NeutralEvent> {
-  for (const entry of objectsOf(delta["tool_calls"])) yield* addFragment(candidate, fragmentOf(entry));
+export function decodeToolCalls(out: NeutralEvent[], candidate: CandidateState, delta: JsonObject): void {
+  for (const entry of objectsOf(delta["tool_calls"])) addFragment(out, candidate, fragmentOf(entry));
   const legacy = delta["function_call"];
-  if (isObject(legacy)) yield* addFragment(candidate, fragmentOf({ index: LEGACY_INDEX, function: legacy }));
+  if (isObject(legacy)) addFragment(out, candidate, fragmentOf({ index: LEGACY_INDEX, function: legacy }));
 }
 
 function fragmentOf(entry: JsonObject): Fragment {
@@ -45,7 +45,7 @@ function argumentsOf(value: unknown): string {
   return typeof value === "object" && value !== null ? JSON.stringify(value) : textOf(value);
 }
 
-function* addFragment(candidate: CandidateState, fragment: Fragment): Generator<NeutralEvent> {
+function addFragment(out: NeutralEvent[], candidate: CandidateState, fragment: Fragment): void {
   const call = callOf(candidate, fragment) ?? newCall(candidate, fragment);
   if (call === undefined) return;
   if (call.name === "") call.name = fragment.name;
@@ -54,14 +54,14 @@ function* addFragment(candidate: CandidateState, fragment: Fragment): Generator<
   }
   const delta = newArguments(candidate, call, fragment.arguments);
   call.arguments += delta;
-  if (call.i === undefined) yield* beginCall(candidate, call);
-  else if (delta !== "") yield { t: "arguments", c: candidate.c, i: call.i, delta };
-  yield* tellSignature(candidate, call);
+  if (call.i === undefined) beginCall(out, candidate, call);
+  else if (delta !== "") out.push({ t: "arguments", c: candidate.c, i: call.i, delta });
+  tellSignature(out, candidate, call);
 }
 
-function* tellSignature(candidate: CandidateState, call: CallState): Generator<NeutralEvent> {
+function tellSignature(out: NeutralEvent[], candidate: CandidateState, call: CallState): void {
   if (call.i === undefined || call.opaque === undefined || call.ended) return;
-  yield { t: "opaque", c: candidate.c, i: call.i, opaque: call.opaque };
+  out.push({ t: "opaque", c: candidate.c, i: call.i, opaque: call.opaque });
   call.opaque = undefined;
 }
 
@@ -110,16 +110,16 @@ function newCall(candidate: CandidateState, fragment: Fragment): CallState | und
 }
 
 /** Only once the name is known; arguments that came before it follow at once. */
-function* beginCall(candidate: CandidateState, call: CallState): Generator<NeutralEvent> {
+function beginCall(out: NeutralEvent[], candidate: CandidateState, call: CallState): void {
   if (call.name === "") return;
-  yield* endText(candidate);
-  yield* endWholeCalls(candidate);
+  endText(out, candidate);
+  endWholeCalls(out, candidate);
   const { id, name, toolKind } = call;
   const start = beginPart(candidate, { kind: "tool_call", id, name, toolKind, arguments: "" });
   call.i = start.i;
   candidate.seen.call = true;
-  yield start;
+  out.push(start);
   // Before the arguments: what carries it may have to stand before the call.
-  yield* tellSignature(candidate, call);
-  if (call.arguments !== "") yield { t: "arguments", c: candidate.c, i: start.i, delta: call.arguments };
+  tellSignature(out, candidate, call);
+  if (call.arguments !== "") out.push({ t: "arguments", c: candidate.c, i: start.i, delta: call.arguments });
 }

@@ -3,6 +3,7 @@
  * it), blocks that open with their first content, one `message_delta` with everything that is only known at the end.
  */
 import type { JsonObject } from "../../base/fields.ts";
+import { Mould } from "../../base/mould.ts";
 import { namedFrame } from "../../base/sse.ts";
 import type { Answer, Losses, StreamEncoder } from "../../format.ts";
 import type { Citation, NeutralEvent, Opaque, Part, Stop, ToolCallPart, Usage } from "../../neutral.ts";
@@ -27,6 +28,8 @@ interface Open {
   opaques: Opaque[];
   /** Citations that came before the text. */
   citations: Citation[];
+  /** Of its deltas, once the first has come. */
+  mould: Mould | undefined;
 }
 
 interface State {
@@ -165,6 +168,7 @@ function* partStart(state: State, part: Part): Generator<string> {
     passing: "undecided",
     opaques: [...(part.opaque ?? [])],
     citations: [],
+    mould: undefined,
   };
   state.open = open;
   switch (part.kind) {
@@ -216,7 +220,8 @@ function textDelta(state: State, delta: string): Iterable<string> {
   if (open === undefined || delta === "") return NOTHING;
   state.outputLength += delta.length;
   if (open.part.kind !== "compaction") {
-    const frame = blockDelta(state, { type: "text_delta", text: delta });
+    open.mould ??= new Mould((text) => blockDelta(state, { type: "text_delta", text }));
+    const frame = open.mould.fill(delta);
     return open.started ? [frame] : beginText(state, open, frame);
   }
   open.text += delta;
@@ -233,7 +238,8 @@ function reasoningDelta(state: State, delta: string): Iterable<string> {
   const { open } = state;
   if (open === undefined || delta === "") return NOTHING;
   state.outputLength += delta.length;
-  const frame = blockDelta(state, { type: "thinking_delta", thinking: delta });
+  open.mould ??= new Mould((thinking) => blockDelta(state, { type: "thinking_delta", thinking }));
+  const frame = open.mould.fill(delta);
   return open.started ? [frame] : [startBlock(state, open, EMPTY_THINKING), frame];
 }
 
@@ -244,7 +250,10 @@ function argumentsDelta(state: State, delta: string): Iterable<string> {
   if (open === undefined || delta === "") return NOTHING;
   state.outputLength += delta.length;
   open.text += delta;
-  if (open.passing === "live") return [inputDelta(state, delta)];
+  if (open.passing === "live") {
+    open.mould ??= new Mould((json) => inputDelta(state, json));
+    return [open.mould.fill(delta)];
+  }
   const text = open.passing === "undecided" ? open.text.trimStart() : "";
   if (text === "") return NOTHING;
   open.passing = text.startsWith("{") && !isCustom(open.part) ? "live" : "held";

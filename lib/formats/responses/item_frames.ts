@@ -3,6 +3,7 @@
  * several parts may share it and only the end tells whether it is complete (TRANSLATION.md, 4.3 and 4.6).
  */
 import type { JsonObject } from "../../base/fields.ts";
+import { Mould } from "../../base/mould.ts";
 import { namedFrame } from "../../base/sse.ts";
 import type { Answer, Losses } from "../../format.ts";
 import type { Citation, Item, Opaque, Part, ReasoningPart, ToolCallPart } from "../../neutral.ts";
@@ -49,6 +50,8 @@ export interface OpenPart {
   logprobs: unknown[];
   /** A compaction's: reasoning keeps them with its item. */
   opaques: Opaque[];
+  /** Of its deltas, once the first has come. */
+  mould: FrameMould | undefined;
 }
 
 export interface FrameState {
@@ -78,9 +81,30 @@ export function newFrameState({ losses, request }: Answer): FrameState {
   };
 }
 
-/** `members` in the vendor's order; every event has its type and its number. */
+/** An event's type, and its members in the vendor's order. */
+export type FrameParts = readonly [type: string, members: JsonObject];
+
+/** Every event has its type and its number. */
 export function frame(state: FrameState, type: string, members: JsonObject): string {
   return namedFrame(type, JSON.stringify({ type, sequence_number: state.sequence++, ...members }));
+}
+
+/** Frames of one type that differ in their number and in one string alone. */
+export class FrameMould {
+  readonly #head: string;
+  readonly #members: Mould;
+
+  /** `make`: the type, and members that hold the string. */
+  constructor(make: (text: string) => FrameParts) {
+    const [type] = make("");
+    this.#head = `event: ${type}\ndata: {"type":${JSON.stringify(type)},"sequence_number":`;
+    this.#members = new Mould((text) => `,${JSON.stringify(make(text)[1]).slice(1)}\n\n`);
+  }
+
+  /** What `frame` makes of the same. */
+  fill(state: FrameState, text: string): string {
+    return this.#head + state.sequence++ + this.#members.fill(text);
+  }
 }
 
 /** Ends the item before it. */

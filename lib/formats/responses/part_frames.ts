@@ -6,7 +6,16 @@ import type { JsonObject } from "../../base/fields.ts";
 import type { Citation, NativePart, Opaque, Part, ReasoningPart, ToolCallPart } from "../../neutral.ts";
 import { ownItemId } from "../../translation/ids.ts";
 import { clientCallItem } from "./client_tools.ts";
-import { addWhole, beginItem, frame, type FrameState, type OpenPart, type OpenReasoning } from "./item_frames.ts";
+import {
+  addWhole,
+  beginItem,
+  frame,
+  FrameMould,
+  type FrameParts,
+  type FrameState,
+  type OpenPart,
+  type OpenReasoning,
+} from "./item_frames.ts";
 import {
   callPrefix,
   compactionItem,
@@ -22,7 +31,15 @@ import { FORMAT } from "./wire.ts";
 
 /** What the part holds already is written at once. */
 export function* beginPart(state: FrameState, part: Part): Generator<string> {
-  const open: OpenPart = { part, index: undefined, text: "", citations: [], logprobs: [], opaques: [] };
+  const open: OpenPart = {
+    part,
+    index: undefined,
+    text: "",
+    citations: [],
+    logprobs: [],
+    opaques: [],
+    mould: undefined,
+  };
   state.part = open;
   switch (part.kind) {
     case "text":
@@ -70,28 +87,29 @@ function* beginAndAdd(state: FrameState, open: OpenPart, delta: string, logprobs
 }
 
 function writeDelta(state: FrameState, open: OpenPart, delta: string, logprobs: unknown[] = []): string {
-  const { part, index } = open;
+  open.text += delta;
+  if (logprobs.length > 0) {
+    open.logprobs.push(...logprobs);
+    return frame(state, ...deltaEvent(state, open, delta, logprobs));
+  }
+  open.mould ??= new FrameMould((text) => deltaEvent(state, open, text, logprobs));
+  return open.mould.fill(state, delta);
+}
+
+function deltaEvent(state: FrameState, { part, index }: OpenPart, delta: string, logprobs: unknown[]): FrameParts {
   const item_id = state.item?.id;
   const output_index = state.output.length;
-  open.text += delta;
   switch (part.kind) {
     case "refusal":
-      return frame(state, "response.refusal.delta", { item_id, output_index, content_index: index, delta });
+      return ["response.refusal.delta", { item_id, output_index, content_index: index, delta }];
     case "reasoning":
       return part.form === "full"
-        ? frame(state, "response.reasoning_text.delta", { item_id, output_index, content_index: index, delta })
-        : frame(state, "response.reasoning_summary_text.delta", { item_id, output_index, summary_index: index, delta });
+        ? ["response.reasoning_text.delta", { item_id, output_index, content_index: index, delta }]
+        : ["response.reasoning_summary_text.delta", { item_id, output_index, summary_index: index, delta }];
     case "tool_call":
-      return frame(state, argumentsEvent(part, "delta"), { item_id, output_index, delta });
+      return [argumentsEvent(part, "delta"), { item_id, output_index, delta }];
     default:
-      if (logprobs.length > 0) open.logprobs.push(...logprobs);
-      return frame(state, "response.output_text.delta", {
-        item_id,
-        output_index,
-        content_index: index,
-        delta,
-        logprobs,
-      });
+      return ["response.output_text.delta", { item_id, output_index, content_index: index, delta, logprobs }];
   }
 }
 

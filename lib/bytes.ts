@@ -11,7 +11,7 @@ import type { Timeouts } from "./config.ts";
 import { apiName, type Format, Losses } from "./format.ts";
 import { type Call, targetOf } from "./plan.ts";
 import { isEventStream, passedError } from "./relay.ts";
-import { failureReply, type Outcome, type Relayed, type ReplyContext, replyHeaders, unbuffered } from "./reply.ts";
+import { failureReply, type Outcome, type Relayed, type ReplyContext, replyHeaders, UNBUFFERED } from "./reply.ts";
 import type { Route } from "./router.ts";
 import { idleFailure } from "./feeds/feed.ts";
 import { Source } from "./feeds/source.ts";
@@ -45,11 +45,11 @@ export async function passBytes(passing: Passing, answer?: Response): Promise<Re
 async function sendBytes(passing: Passing): Promise<Result<Response>> {
   const { call, body } = passing;
   const destination = destinationOf(passing);
-  const { signal } = call.abort;
+  const { abort } = call;
   const { firstByteMs } = call.config.timeouts;
-  if (!(body instanceof Upload)) return await send({ ...destination, body, signal, firstByteMs });
+  if (!(body instanceof Upload)) return await send({ ...destination, body, abort, firstByteMs });
   const activeAt = () => body.activeAt;
-  const sent = await send({ ...destination, body: body.stream(), signal, firstByteMs, activeAt });
+  const sent = await send({ ...destination, body: body.stream(), abort, firstByteMs, activeAt });
   // What broke the upload off is why there is no answer.
   return !sent.ok && body.failure !== undefined ? fail(body.failure) : sent;
 }
@@ -95,11 +95,11 @@ function passedAnswer(context: ReplyContext, upstream: Response): Relayed {
   const headers = replyHeaders(context, upstream);
   const secrets = secretsOf(route.provider);
   for (const [name, value] of Object.entries(pickHeaders(upstream.headers, PASSED))) {
-    headers.set(name, redact(value, secrets));
+    headers[name] = redact(value, secrets);
   }
   const length = upstream.headers.get("content-length");
   // Where `fetch` has unpacked the answer its length is another.
-  if (length !== null && !upstream.headers.has("content-encoding")) headers.set("content-length", length);
+  if (length !== null && !upstream.headers.has("content-encoding")) headers["content-length"] = length;
   const { status } = upstream;
   if (upstream.body === null || status === 204) {
     const response = new Response(null, { status, headers });
@@ -109,7 +109,7 @@ function passedAnswer(context: ReplyContext, upstream: Response): Relayed {
   const done = new Promise<Outcome>((resolve) => ended = resolve);
   const source = new Source(upstream.body, call.abort);
   const events = eventsOf(upstream, format, call.requestId);
-  if (events !== undefined) unbuffered(headers);
+  if (events !== undefined) Object.assign(headers, UNBUFFERED);
   const body = new PassedBody(source, call.config.timeouts, ended, events).stream();
   return { response: new Response(body, { status, headers }), format, losses, done };
 }

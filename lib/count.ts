@@ -109,7 +109,7 @@ const MAX_COUNT_BYTES = 64 * 1024;
 async function answerTo(call: Call, question: Question): Promise<{ upstream: Response; text: string } | undefined> {
   const sent = await send({
     ...question,
-    signal: call.abort.signal,
+    abort: call.abort,
     firstByteMs: Math.min(call.config.timeouts.firstByteMs, MAX_WAIT_MS),
   });
   if (!sent.ok) return undefined;

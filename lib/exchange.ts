@@ -1,10 +1,9 @@
 /** One request of a client while it is handled, and what every endpoint needs for it: body, model, refusal. */
-import { createHash } from "node:crypto";
 import { readBody, TOO_LARGE } from "./base/body.ts";
 import { decompress } from "./base/compression.ts";
 import { type Failure, invalid, type Result, success, tooLarge } from "./base/failure.ts";
 import { describe, type JsonObject } from "./base/fields.ts";
-import { scanObject, type Span, valueAt, valueOrNothing } from "./base/json.ts";
+import { isTrue, scanObject, type Span, valueAt } from "./base/json.ts";
 import type { Log } from "./base/log.ts";
 import type { Upgrade } from "./base/runtime.ts";
 import { wantsMessagesShape } from "./admin.ts";
@@ -40,7 +39,7 @@ export interface Services {
 export interface Exchange {
   services: Services;
   request: Request;
-  url: URL;
+  readonly url: URL;
   /** The URL's path without the version before it and without slashes after it: `/chat/completions`. */
   path: string;
   /** What the `:name`s of the endpoint's pattern stand for, decoded, in order. */
@@ -166,18 +165,18 @@ export function callOf(
   const model = modelOf(bytes, members.value);
   if (!model.ok) return model;
   const streamSpan = members.value.get("stream");
+  const { headers } = request;
   return success({
     config: services.config,
     client,
     requestId,
-    headers: request.headers,
+    headers,
     bytes,
     members: members.value,
     model: model.value,
-    stream: streamSpan !== undefined && valueOrNothing(bytes, streamSpan) === true,
-    strict: request.headers.get("x-trivium-strict") === "1",
+    stream: streamSpan !== undefined && isTrue(bytes, streamSpan),
+    strict: headers.get("x-trivium-strict") === "1",
     memory: services.memory,
-    scope: scopeOf(request.headers),
     abort,
   });
 }
@@ -217,10 +216,4 @@ function modelOf(bytes: Uint8Array, members: ReadonlyMap<string, Span>): Result<
   } catch {
     return { ok: false, failure: invalid("The model's name is not valid JSON", "model") };
   }
-}
-
-/** Whose memory a conversation is in: equal credentials share one, and no credential is kept. */
-export function scopeOf(headers: Headers): string {
-  const credential = headers.get("authorization") ?? headers.get("x-api-key") ?? "";
-  return credential === "" ? "" : createHash("sha256").update(credential).digest("base64url");
 }

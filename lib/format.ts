@@ -131,6 +131,8 @@ export interface Tap {
   push(bytes: Uint8Array): Uint8Array;
   /** What is still held. */
   end(): Uint8Array;
+  /** All that comes passes as it is from here on. */
+  readonly isDone: boolean;
   /** The same of an answer that doesn't stream. */
   whole(bytes: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer>;
 }

@@ -5,7 +5,16 @@ import type { Upgrade } from "./base/runtime.ts";
 import { type Config, IN_MEMORY } from "./config.ts";
 import { endpointsAt } from "./endpoints/mod.ts";
 import { tellCancelled, tellJob, tellNews } from "./endpoints/responses/elsewhere.ts";
-import { type Entry, type Exchange, type Handled, notFound, refuse, type Services, wrongMethod } from "./exchange.ts";
+import {
+  type Entry,
+  type Exchange,
+  type Handled,
+  notFound,
+  refuse,
+  type Services,
+  type Upgrading,
+  wrongMethod,
+} from "./exchange.ts";
 import { countedLosses, loggedLosses } from "./loss_report.ts";
 import { Metrics } from "./metrics.ts";
 import type { Outcome } from "./reply.ts";
@@ -67,7 +76,7 @@ class TriviumGateway implements Gateway {
   readonly #reasoning: KeptReasoning;
   #services: Services;
   /** A turn on a socket, as if it had come over HTTP. */
-  readonly #ask = (turn: Request): Promise<Response> => this.#guarded(turn, {});
+  readonly #ask = (turn: Request): Promise<Response> => this.#guarded(new Arrival(this.#services, turn));
   readonly #sockets = new Set<{ drain(): void }>();
   #inFlight = 0;
   #onIdle: (() => void)[] = [];
@@ -122,26 +131,18 @@ class TriviumGateway implements Gateway {
   }
 
   handle(request: Request, upgrade?: Upgrade): Promise<Response> {
-    if (upgrade === undefined) return this.#guarded(request, {});
-    return this.#guarded(request, { upgrading: { upgrade, ask: this.#ask } });
+    const exchange = new Arrival(this.#services, request);
+    if (upgrade !== undefined) exchange.upgrading = { upgrade, ask: this.#ask };
+    return this.#guarded(exchange);
   }
 
   handleWith(request: Request, upstream: Response): Promise<Response> {
-    return this.#guarded(request, { upstream });
+    const exchange = new Arrival(this.#services, request);
+    exchange.upstream = upstream;
+    return this.#guarded(exchange);
   }
 
-  async #guarded(request: Request, more: Partial<Exchange>): Promise<Response> {
-    const url = urlOf(request);
-    const exchange: Exchange = {
-      services: this.#services,
-      request,
-      url,
-      path: url.pathname.replace(/^(?:\/v1)+(?=\/|$)/, "").replace(/\/+$/, "") || "/",
-      params: [],
-      requestId: randomId("req_"),
-      since: performance.now(),
-      ...more,
-    };
+  async #guarded(exchange: Exchange): Promise<Response> {
     try {
       return await this.#dispatch(exchange);
     } catch (error) {
@@ -149,14 +150,14 @@ class TriviumGateway implements Gateway {
     }
   }
 
-  async #dispatch(exchange: Exchange): Promise<Response> {
+  #dispatch(exchange: Exchange): Response | Promise<Response> {
     const { request, path } = exchange;
     const found = endpointsAt(path);
     if (found.length === 0) return refuse(exchange, notFound(exchange)).response;
     const match = found.find(({ endpoint }) => endpoint.method === request.method);
     if (match !== undefined) {
       exchange.params = match.params;
-      return await this.#run(match.endpoint.handle, exchange);
+      return this.#run(match.endpoint.handle, exchange);
     }
     const methods = [...new Set(found.map(({ endpoint }) => endpoint.method)), "HEAD", "OPTIONS"];
     if (request.method !== "OPTIONS" && request.method !== "HEAD") return wrongMethod(exchange, methods).response;
@@ -193,10 +194,10 @@ class TriviumGateway implements Gateway {
     metrics.add("trivium_requests_total", { client, upstream, provider, status: String(status) });
     if (outcome.left) metrics.add("trivium_clients_left_total", { client });
     if (outcome.failure !== undefined) metrics.add("trivium_failures_total", { kind: outcome.failure.kind });
-    for (const { count, ...labels } of countedLosses(losses)) {
-      metrics.add("trivium_losses_total", { client, upstream, ...labels }, count);
-    }
     if (losses.count > 0) {
+      for (const { count, ...labels } of countedLosses(losses)) {
+        metrics.add("trivium_losses_total", { client, upstream, ...labels }, count);
+      }
       log?.info("loss", {
         request_id: requestId,
         client,
@@ -265,6 +266,25 @@ function openReasoning(metrics: Metrics, log: Log | undefined, group: Group | un
   return new SharedReasoning({ path: join(group.folder, "reasoning.db"), writers: group.workers, onTrouble });
 }
 
+/** A class, since an object with a getter of its own costs more to make than all else that is done for a request. */
+class Arrival implements Exchange {
+  readonly path: string;
+  readonly requestId = randomId("req_");
+  readonly since = performance.now();
+  params: readonly string[] = [];
+  upstream?: Response;
+  upgrading?: Upgrading;
+
+  constructor(readonly services: Services, readonly request: Request) {
+    this.path = pathOf(request);
+  }
+
+  /** Few ask for it: a path is most often plain to see. */
+  get url(): URL {
+    return urlOf(this.request);
+  }
+}
+
 /** A store that fails is told of, and never in an answer's way. */
 function troubleAt(path: string, metrics: Metrics, log: Log | undefined): (what: string, error: unknown) => void {
   return (what, error) => {
@@ -277,6 +297,16 @@ function troubleAt(path: string, metrics: Metrics, log: Log | undefined): (what:
 function reasonOf(error: unknown): string {
   const { code, name, message } = (error ?? {}) as { code?: string; name?: string; message?: string };
   return name === "SyntaxError" || message === undefined ? `${name ?? code}` : message;
+}
+
+/** Host, versions, and the rest where it is plain words alone. */
+const PLAIN_URL = /^https?:\/\/[^/?#]*(?:\/v1)*((?:\/[\w-]+)+)$/;
+
+/** The request's path without versions before it and slashes after it. */
+function pathOf(request: Request): string {
+  const plain = PLAIN_URL.exec(request.url)?.[1];
+  if (plain !== undefined && plain !== "/v1") return plain;
+  return urlOf(request).pathname.replace(/^(?:\/v1)+(?=\/|$)/, "").replace(/\/+$/, "") || "/";
 }
 
 /** Some runtimes build a request's URL of its Host header, which may be anything: only path and query count here. */

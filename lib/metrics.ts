@@ -77,7 +77,13 @@ export function printSnapshot({ counters, gauges }: Snapshot): string {
 }
 
 function labelText(labels: Labels): string {
-  const entries = Object.entries(labels);
-  if (entries.length === 0) return "";
-  return `{${entries.map(([key, value]) => `${key}="${value.replace(/["\\\n]/g, "_")}"`).join(",")}}`;
+  let text = "";
+  for (const key in labels) {
+    const value = labels[key] as string;
+    const plain = UNSOUND.test(value) ? value.replace(/["\\\n]/g, "_") : value;
+    text += `${text === "" ? "{" : ","}${key}="${plain}"`;
+  }
+  return text === "" ? "" : `${text}}`;
 }
+
+const UNSOUND = /["\\\n]/;

@@ -13,6 +13,7 @@ import { FORMATS } from "./formats/mod.ts";
 import { lossFailure } from "./loss_report.ts";
 import type { Loss, NeutralRequest } from "./neutral.ts";
 import type { Route } from "./router.ts";
+import { scopeOf } from "./scope.ts";
 import type { ReasoningMemory } from "./translation/carry.ts";
 import { fromNewestCompaction } from "./translation/compaction.ts";
 import { mayHoldEnvelope, withoutBroken } from "./translation/envelope.ts";
@@ -36,8 +37,6 @@ export interface Call {
   /** Refuse instead of losing anything. */
   strict: boolean;
   memory: ReasoningMemory;
-  /** Whose memory it is: a hash of the client's credential. */
-  scope: string;
   /** Aborted when the client leaves, and when the answer is over. */
   abort: AbortController;
   /** For bodies that are less than a request: what makes them one, before they are decoded. */
@@ -151,7 +150,7 @@ function translate(call: Call, route: Route, format: Format, target: Target, los
   request.messages = fromNewestCompaction(request, target.family, losses);
   const refused = refusedInput(request, target);
   if (refused !== undefined) return fail(refused);
-  if (call.client.dropsReasoning) call.memory.restore(call.scope, request);
+  if (call.client.dropsReasoning) call.memory.restore(scopeOf(call.headers), request);
   request.messages = restorePhases(request.messages);
   const encoded = format.encodeRequest(request, target, losses);
   if (!encoded.ok) return encoded;

@@ -17,6 +17,7 @@ import type { NeutralEvent, NeutralRequest, NeutralResponse, Part, Usage } from 
 import { type Call, decodeBody, destinationOf, type Plan, planCall, upstreamFormat } from "./plan.ts";
 import { type Arrived, failureReply, type Relayed, type ReplyContext, replyWith } from "./reply.ts";
 import type { Route } from "./router.ts";
+import { scopeOf } from "./scope.ts";
 import type { Feed } from "./feeds/feed.ts";
 import { PassFeed } from "./feeds/passed.ts";
 import { TappedFeed } from "./feeds/tapped.ts";
@@ -75,7 +76,7 @@ class Trip {
     const sent = await send({
       ...destinationOf(call, route, plan),
       body: plan.body,
-      signal: call.abort.signal,
+      abort: call.abort,
       firstByteMs: call.config.timeouts.firstByteMs,
     });
     return sent.ok ? await this.received(sent.value) : { failure: sent.failure };
@@ -142,10 +143,10 @@ class Trip {
     if (encoded.restore.size > 0) stages.push(openRestore(encoded.restore));
     const cutter = encoded.emulateStop === undefined ? undefined : openStopCutter(encoded.emulateStop);
     if (cutter !== undefined) stages.push(cutter);
-    const { memory, scope } = call;
+    const { memory, headers } = call;
     if (!call.client.signsCalls) stages.push(openSignatureCarrier());
     if (!call.client.hasPhases) stages.push(openPhaseCarrier(answer.losses));
-    if (call.client.dropsReasoning) stages.push(openObserver((parts) => memory.remember(scope, parts)));
+    if (call.client.dropsReasoning) stages.push(openObserver((parts) => memory.remember(scopeOf(headers), parts)));
     if (call.client.oneOpenPart) stages.push(openSequencer());
     return {
       decoder: plan.format.openDecoder(plan.target),
@@ -165,7 +166,7 @@ class Trip {
     const cut = encoded.emulateStop === undefined ? restored : cutResponse(restored, encoded.emulateStop);
     const phased = call.client.hasPhases ? cut : carryPhases(cut, this.#answerLosses);
     const parts: readonly Part[] = phased.candidates[0]?.parts ?? [];
-    if (call.client.dropsReasoning) call.memory.remember(call.scope, parts);
+    if (call.client.dropsReasoning) call.memory.remember(scopeOf(call.headers), parts);
     return call.client.signsCalls ? phased : carrySignatures(phased);
   }
 

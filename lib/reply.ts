@@ -10,7 +10,7 @@ import type { Route } from "./router.ts";
 import { secretsOf } from "./upstream.ts";
 import { bodyOf, type Feed } from "./feeds/feed.ts";
 import { LateFeed, WholeFeed } from "./feeds/late.ts";
-import { rateLimitHeaders } from "./translation/ratelimit.ts";
+import { isRateLimit, rateLimitHeaders } from "./translation/ratelimit.ts";
 
 /** An answer that has come, as far as it decides the client's status. */
 export type Arrived =
@@ -46,10 +46,7 @@ export interface ReplyContext {
 export const EVENT_STREAM = "text/event-stream; charset=utf-8";
 
 /** Proxies may neither cache a stream nor hold it. */
-export function unbuffered(headers: Headers): void {
-  headers.set("cache-control", "no-cache");
-  headers.set("x-accel-buffering", "no");
-}
+export const UNBUFFERED = { "cache-control": "no-cache", "x-accel-buffering": "no" } as const;
 
 /** Waits for the answer, but not forever: a stream that takes long is accepted and kept alive meanwhile. */
 export async function replyWith(context: ReplyContext, arriving: Promise<Arrived>): Promise<Relayed> {
@@ -68,16 +65,16 @@ function settle(context: ReplyContext, arrived: Arrived): Relayed {
   if ("failure" in arrived) return failureReply(context, arrived.failure, arrived.upstream, arrived.errorText);
   if ("feed" in arrived) return streamReply(context, arrived.feed, arrived.upstream);
   const headers = replyHeaders(context, arrived.upstream);
-  headers.set("content-type", context.call.stream ? EVENT_STREAM : "application/json");
-  if (arrived.isEstimated === true) headers.set("x-trivium-usage", "estimated");
+  headers["content-type"] = context.call.stream ? EVENT_STREAM : "application/json";
+  if (arrived.isEstimated === true) headers["x-trivium-usage"] = "estimated";
   return relayed(context, new Response(arrived.body, { headers }), Promise.resolve({ left: false }));
 }
 
+const STREAM_HEADERS = { "content-type": EVENT_STREAM, ...UNBUFFERED };
+
 function streamReply(context: ReplyContext, feed: Feed, upstream?: Response): Relayed {
   const { keepaliveMs, idleMs } = context.call.config.timeouts;
-  const headers = replyHeaders(context, upstream);
-  headers.set("content-type", EVENT_STREAM);
-  unbuffered(headers);
+  const headers = Object.assign(replyHeaders(context, upstream), STREAM_HEADERS);
   let ended: (outcome: Outcome) => void = () => {};
   const done = new Promise<Outcome>((resolve) => ended = resolve);
   const body = bodyOf(feed, { keepaliveMs, idleMs }, (left) => {
@@ -101,9 +98,9 @@ export function failureReply(
   // A status that HTTP doesn't know can't be passed on.
   const status = passed !== undefined && passed <= 599 ? passed : made.status;
   const headers = replyHeaders(context, upstream);
-  headers.set("content-type", "application/json");
-  if (upstream !== undefined) headers.set("x-trivium-upstream-status", String(upstream.status));
-  for (const [name, value] of Object.entries(failure.retryHeaders ?? {})) headers.set(name, value);
+  headers["content-type"] = "application/json";
+  if (upstream !== undefined) headers["x-trivium-upstream-status"] = String(upstream.status);
+  Object.assign(headers, failure.retryHeaders);
   const response = new Response(errorText ?? JSON.stringify(made.body), { status, headers });
   return relayed(context, response, Promise.resolve({ left: false, failure }));
 }
@@ -118,21 +115,25 @@ function relayed({ format, losses }: ReplyContext, response: Response, done: Pro
   return { response, format, losses, done };
 }
 
-export function replyHeaders({ call, route, format, losses }: ReplyContext, upstream?: Response): Headers {
-  const headers = new Headers();
+export function replyHeaders(
+  { call, route, format, losses }: ReplyContext,
+  upstream?: Response,
+): Record<string, string> {
   const secrets = secretsOf(route.provider);
-  if (upstream !== undefined) copyHeaders(upstream.headers, headers, call.client.name, secrets);
   const ownId = upstream?.headers.get("x-request-id") ?? upstream?.headers.get("request-id") ?? undefined;
   const upstreamId = ownId === undefined ? undefined : redact(ownId, secrets);
   // What passes keeps the upstream's own id (its error bodies name it too); what we write has ours.
   const id = format === call.client ? upstreamId ?? call.requestId : call.requestId;
-  headers.set("x-request-id", id);
-  headers.set("request-id", id);
-  headers.set("x-trivium-request-id", call.requestId);
-  headers.set("x-trivium-provider", route.provider.name);
-  if (upstreamId !== undefined) headers.set("x-trivium-upstream-request-id", upstreamId);
+  const headers: Record<string, string> = {
+    "x-request-id": id,
+    "request-id": id,
+    "x-trivium-request-id": call.requestId,
+    "x-trivium-provider": route.provider.name,
+  };
+  if (upstreamId !== undefined) headers["x-trivium-upstream-request-id"] = upstreamId;
   const lost = lossHeader(losses);
-  if (lost !== "") headers.set("x-trivium-loss", lost);
+  if (lost !== "") headers["x-trivium-loss"] = lost;
+  if (upstream !== undefined) copyHeaders(upstream.headers, headers, call.client.name, secrets);
   return headers;
 }
 
@@ -142,11 +143,19 @@ const COPIED = /^(?:openai-processing-ms|openai-version)$/;
  * What of an upstream's headers a client may read; encodings and lengths are no longer true, the rest isn't its own. Any
  * may quote what the upstream was sent.
  */
-function copyHeaders(from: Headers, to: Headers, client: FormatName, secrets: readonly Secret[]): void {
+function copyHeaders(
+  from: Headers,
+  to: Record<string, string>,
+  client: FormatName,
+  secrets: readonly Secret[],
+): void {
+  let hasLimits = false;
   from.forEach((value, name) => {
-    if (COPIED.test(name)) to.set(name, redact(value, secrets));
+    if (COPIED.test(name)) to[name] = redact(value, secrets);
+    else hasLimits ||= isRateLimit(name);
   });
+  if (!hasLimits) return;
   for (const [name, value] of Object.entries(rateLimitHeaders(from, client, Date.now()))) {
-    to.set(name, redact(value, secrets));
+    to[name] = redact(value, secrets);
   }
 }

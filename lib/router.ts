@@ -16,8 +16,25 @@ export interface Route {
   capabilities: Capabilities;
 }
 
+/** Names that clients have asked for, by config: a name's route, and what its model can do, never change under one. */
+const ROUTES = new WeakMap<Config, Map<string, Result<Route>>>();
+const MAX_ROUTES = 1000;
+const MAX_NAME = 256;
+
 /** First rule that matches, else `provider/model` by its own name; else a 404 that names the nearest of `known()`. */
 export function route(config: Config, name: string, known: () => readonly string[]): Result<Route> {
+  let routes = ROUTES.get(config);
+  if (routes === undefined) ROUTES.set(config, routes = new Map());
+  const remembered = routes.get(name);
+  if (remembered !== undefined) return remembered;
+  const found = findRoute(config, name, known);
+  if (!found.ok || name.length > MAX_NAME) return found;
+  if (routes.size >= MAX_ROUTES) routes.clear();
+  routes.set(name, found);
+  return found;
+}
+
+function findRoute(config: Config, name: string, known: () => readonly string[]): Result<Route> {
   for (const rule of config.models) {
     const caught = caughtBy(rule.name, name);
     const provider = caught === undefined ? undefined : config.providers.get(rule.provider);

@@ -1,5 +1,5 @@
 /** One attempt at an upstream: URL, credentials, timeouts, fetch; and what is read of its answer. */
-import { TIMED_OUT, withinQuiet } from "./base/clock.ts";
+import { TIMED_OUT, within, withinQuiet } from "./base/clock.ts";
 import { fail, type Failure, type Result, success } from "./base/failure.ts";
 import { PLAIN_ANSWERS } from "./base/runtime.ts";
 import { redact, Secret } from "./base/secret.ts";
@@ -20,7 +20,8 @@ export interface Destination {
 
 export interface Attempt extends Destination {
   body?: Uint8Array<ArrayBuffer> | string | ReadableStream<Uint8Array> | undefined;
-  signal: AbortSignal;
+  /** Aborted when the client leaves; here where nothing has come in time. */
+  abort: AbortController;
   firstByteMs: number;
   /** Of a body that streams, `Date.now()` of its last piece: the wait for the answer begins there. */
   activeAt?: () => number;
@@ -30,22 +31,17 @@ export interface Attempt extends Destination {
 export async function send(attempt: Attempt): Promise<Result<Response>> {
   const { provider } = attempt;
   if (provider.waitsFor !== undefined) return fail(noKey(provider, provider.waitsFor));
-  const abort = new AbortController();
-  const leave = (): void => abort.abort();
-  attempt.signal.addEventListener("abort", leave, { once: true });
-  if (attempt.signal.aborted) leave();
+  const { abort, firstByteMs, activeAt } = attempt;
   try {
-    const answer = await withinQuiet(fetchFrom(attempt, abort.signal), attempt.firstByteMs, attempt.activeAt ?? never);
+    const asked = fetchFrom(attempt, abort.signal);
+    const answer =
+      await (activeAt === undefined ? within(asked, firstByteMs) : withinQuiet(asked, firstByteMs, activeAt));
     if (answer !== TIMED_OUT) return checkRedirect(provider, answer);
     abort.abort();
-    return fail(timedOut(provider, attempt.firstByteMs));
+    return fail(timedOut(provider, firstByteMs));
   } catch (error) {
-    return fail(unreachable(provider, error, attempt.signal.aborted));
+    return fail(unreachable(provider, error, abort.signal.aborted));
   }
-}
-
-function never(): number {
-  return 0;
 }
 
 function fetchFrom(attempt: Attempt, signal: AbortSignal): Promise<Response> {
@@ -66,12 +62,13 @@ function fetchFrom(attempt: Attempt, signal: AbortSignal): Promise<Response> {
   return attempt.provider.isMock ? mockFetch(new Request(url.replace("mock://", "http://"), init)) : fetch(url, init);
 }
 
+const COMMON_HEADERS: Readonly<Record<string, string>> = { ...PLAIN_ANSWERS, "user-agent": "trivium" };
+const JSON_HEADERS: Readonly<Record<string, string>> = { "content-type": "application/json", ...COMMON_HEADERS };
+
 function addressed(destination: Destination): { url: string; headers: Record<string, string> } {
   const { provider, path } = destination;
   const headers = {
-    ...(destination.method === undefined ? { "content-type": "application/json" } : {}),
-    ...PLAIN_ANSWERS,
-    "user-agent": "trivium",
+    ...(destination.method === undefined ? JSON_HEADERS : COMMON_HEADERS),
     ...destination.headers,
     ...provider.headers,
     ...credentials(destination),
@@ -99,7 +96,15 @@ function credentials({ provider, format }: Destination): Record<string, string> 
 }
 
 /** Everything of a provider that must not show in a text for clients: its key, and whatever its headers hold. */
-export function secretsOf(provider: Provider): Secret[] {
+export function secretsOf(provider: Provider): readonly Secret[] {
+  let secrets = SECRETS.get(provider);
+  if (secrets === undefined) SECRETS.set(provider, secrets = findSecrets(provider));
+  return secrets;
+}
+
+const SECRETS = new WeakMap<Provider, readonly Secret[]>();
+
+function findSecrets(provider: Provider): Secret[] {
   const headers = Object.entries(provider.headers).filter(([name]) => !PLAIN_NAME.test(name));
   const values = headers.map(([, value]) => new Secret(value));
   return provider.apiKey === undefined ? values : [provider.apiKey, ...values];

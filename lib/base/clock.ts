@@ -33,3 +33,28 @@ export async function withinQuiet<T>(
     if (outcome !== TIMED_OUT) return outcome;
   }
 }
+
+interface Pulse {
+  readonly beats: Set<() => void>;
+  timer: ReturnType<typeof setInterval>;
+}
+
+/** One timer for all that wait equally long: thousands of streams may be open. */
+const PULSES = new Map<number, Pulse>();
+
+/** Calls `beat` every `ms`, the first time sooner, until what is returned is called. */
+export function every(ms: number, beat: () => void): () => void {
+  let pulse = PULSES.get(ms);
+  if (pulse === undefined) {
+    const beats = new Set<() => void>();
+    const timer = setInterval(() => beats.forEach((each) => each()), ms);
+    PULSES.set(ms, pulse = { beats, timer });
+  }
+  const { beats, timer } = pulse;
+  beats.add(beat);
+  return () => {
+    if (!beats.delete(beat) || beats.size > 0) return;
+    clearInterval(timer);
+    PULSES.delete(ms);
+  };
+}

@@ -36,7 +36,7 @@ export function scanObject(bytes: Uint8Array): Result<Map<string, Span>> {
 
 /** The value at `span`, parsed. */
 export function valueAt(bytes: Uint8Array, span: Span): unknown {
-  return JSON.parse(new TextDecoder().decode(bytes.subarray(span.start, span.end)));
+  return JSON.parse(decoder.decode(bytes.subarray(span.start, span.end)));
 }
 
 /** The same, undefined where it is no JSON: the scan takes a string's illegal escapes for sound. */
@@ -46,6 +46,11 @@ export function valueOrNothing(bytes: Uint8Array, span: Span): unknown {
   } catch {
     return undefined;
   }
+}
+
+/** Whether the value is `true`, without parsing it. */
+export function isTrue(bytes: Uint8Array, { start, end }: Span): boolean {
+  return end - start === TRUE.length && TRUE.every((byte, index) => bytes[start + index] === byte);
 }
 
 /** The same bytes with `span` replaced; everything else is copied as it is. */
@@ -283,6 +288,7 @@ class Scanner {
   }
 
   #key(start: number, end: number): string {
+    if (isPlain(this.bytes, start + 1, end - 1)) return decoder.decode(this.bytes.subarray(start + 1, end - 1));
     const text = decoder.decode(this.bytes.subarray(start, end));
     try {
       return JSON.parse(text) as string;
@@ -327,6 +333,15 @@ function pastDigits(bytes: Uint8Array, from: number): number {
     at++;
   }
   return at;
+}
+
+/** ASCII without escapes: a name that reads as it stands. */
+function isPlain(bytes: Uint8Array, start: number, end: number): boolean {
+  for (let at = start; at < end; at++) {
+    const byte = bytes[at] as number;
+    if (byte < 0x20 || byte > 0x7e || byte === BACKSLASH) return false;
+  }
+  return true;
 }
 
 /** Whether an odd number of backslashes stands before `quote`, none of them before `from`. */

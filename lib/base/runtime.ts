@@ -1,9 +1,11 @@
 /** The only file that names Bun or Deno: serving, sockets, and what differs around a process. */
 import { readFileSync } from "node:fs";
+import { dirname, join } from "node:path";
 import process from "node:process";
+import { brotliDecompressSync } from "node:zlib";
 
 /** `upgrade` makes a WebSocket of the request's connection; its response is then the one to give back. */
-export type Handle = (request: Request, upgrade: Upgrade) => Promise<Response>;
+export type Handle = (request: Request, upgrade?: Upgrade) => Promise<Response>;
 
 /** Undefined where the request is no sound upgrade. `open` is called once, with the socket that is open then. */
 export type Upgrade = (open: (socket: Socket) => SocketEvents) => Response | undefined;
@@ -108,6 +110,9 @@ export const PLAIN_ANSWERS: Readonly<Record<string, string>> = bun === undefined
   ? {}
   : { "accept-encoding": "identity" };
 
+/** Has streams of the type `direct`: what is written to them goes to the socket by no queue, a fifth cheaper a chunk. */
+export const DIRECT_STREAMS = bun !== undefined;
+
 export const RUNTIME: "bun" | "deno" = bun === undefined ? "deno" : "bun";
 
 /** The gateway answers bodies that are too large itself, in the caller's own format; the runtime must not. */
@@ -132,12 +137,7 @@ async function serveBun(
     idleTimeout: 0,
     maxRequestBodySize: NO_BODY_LIMIT,
     development: false,
-    fetch: async (request, server) => {
-      const { upgrade, hasUpgraded } = bunUpgrade(request, server);
-      const response = await handle(request, upgrade);
-      // A connection that has been upgraded has had its answer.
-      return hasUpgraded() ? undefined : response;
-    },
+    fetch: (request, server) => request.method === "GET" ? mayUpgrade(handle, request, server) : handle(request),
     error: () => lastResort(),
     websocket: bunSockets(maxFrameBytes),
   });
@@ -149,6 +149,14 @@ const SOCKET_IDLE_SECONDS = 30;
 /** Where nothing else is said. Also what Deno holds a message to. */
 const MAX_FRAME_BYTES = 64 * 1024 * 1024;
 const MAX_UINT32 = 0xffff_ffff;
+
+/** A socket begins as a GET: no other request needs what it takes. */
+async function mayUpgrade(handle: Handle, request: Request, server: BunServer): Promise<Response | undefined> {
+  const { upgrade, hasUpgraded } = bunUpgrade(request, server);
+  const response = await handle(request, upgrade);
+  // A connection that has been upgraded has had its answer.
+  return hasUpgraded() ? undefined : response;
+}
 
 function bunUpgrade(request: Request, server: BunServer): { upgrade: Upgrade; hasUpgraded: () => boolean } {
   let upgraded = false;
@@ -318,10 +326,22 @@ export function liftedEnvironment(): Record<string, string | undefined> {
   return { BUN_CONFIG_MAX_HTTP_REQUESTS: MAX_HTTP_REQUESTS, ...process.env };
 }
 
-/** A thread. `bundled`: its name in an executable, where only what the build names as an entry is there. */
-export function openWorker(url: URL, bundled: string): Worker {
-  const worker = new Worker(isCompiled() ? bundled : url, { type: "module" });
+/** A thread. `packed`: the name of its code in an executable, where `scripts/build.ts` puts it as Brotli. */
+export function openWorker(url: URL, packed: string): Worker {
+  const worker = new Worker(isCompiled() ? unpacked(packed) : url, { type: "module" });
   // It must not keep a process alive that has nothing else to do.
   (worker as { unref?(): void }).unref?.();
   return worker;
+}
+
+const unpackedUrls = new Map<string, string>();
+
+/** The code that an executable holds under this name, unpacked once. */
+function unpacked(name: string): string {
+  const known = unpackedUrls.get(name);
+  if (known !== undefined) return known;
+  const code = brotliDecompressSync(readFileSync(join(dirname(bun?.main ?? ""), name)));
+  const url = URL.createObjectURL(new Blob([code], { type: "text/javascript" }));
+  unpackedUrls.set(name, url);
+  return url;
 }

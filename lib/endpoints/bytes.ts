@@ -92,7 +92,6 @@ function passingOf(
     stream: false,
     strict: false,
     memory: services.memory,
-    scope: "",
     abort,
   };
   return { call, route: target, method: request.method, path: path + withoutKeys(url.search), body };

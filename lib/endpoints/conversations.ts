@@ -1,8 +1,9 @@
 /** `/conversations`: kept here for every upstream; those that an upstream keeps are asked for there. */
+import { scopeOf } from "../scope.ts";
 import { fail, type Failure, invalid, type Result, success } from "../base/failure.ts";
 import { describe, isObject, type JsonObject } from "../base/fields.ts";
 import { bodyObject } from "../base/json.ts";
-import { answer, type Exchange, type Handled, readBytes, refuse, scopeOf } from "../exchange.ts";
+import { answer, type Exchange, type Handled, readBytes, refuse } from "../exchange.ts";
 import { FORMATS } from "../formats/mod.ts";
 import type { Conversation } from "../state/store.ts";
 import { randomId } from "../translation/ids.ts";

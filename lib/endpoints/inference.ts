@@ -37,9 +37,12 @@ export async function ask(exchange: Exchange, client: Format, asking: Asking): P
   const asked = await readAsked(exchange, client);
   if (!asked.ok) return refuse(exchange, asked.failure, client);
   const { route } = asked.value;
-  const prepared = await asking.prepare?.(asked.value.call, route, exchange) ?? success(asked.value.call);
-  if (!prepared.ok) return refusedCall(exchange, asked.value.call, route, prepared.failure);
-  const call = prepared.value;
+  let { call } = asked.value;
+  if (asking.prepare !== undefined) {
+    const prepared = await asking.prepare(call, route, exchange);
+    if (!prepared.ok) return refusedCall(exchange, call, route, prepared.failure);
+    call = prepared.value;
+  }
   if (wantsExplanation(exchange)) return answer(exchange, asking.explain(call, route));
   return handled(call, route, await asking.ask(call, route, exchange));
 }

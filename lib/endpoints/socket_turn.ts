@@ -2,12 +2,14 @@
  * One turn on a socket: the frame becomes a request for a stream that goes the way of every other, and the events of its
  * answer become frames. Upstreams are asked over HTTP, whatever format they speak.
  */
+import { scopeOf } from "../scope.ts";
 import type { Socket } from "../base/runtime.ts";
 import { cutOff, type Failure, protocolFault } from "../base/failure.ts";
+import { readerOf } from "../base/byte_stream.ts";
 import { isObject, type JsonObject } from "../base/fields.ts";
 import { jsonObject } from "../base/json.ts";
 import { type SseEvent, SseOverflow, SseReader } from "../base/sse.ts";
-import { type Exchange, scopeOf, type Upgrading } from "../exchange.ts";
+import { type Exchange, type Upgrading } from "../exchange.ts";
 import { FORMATS } from "../formats/mod.ts";
 import type { EarlierTurns, SessionMemory } from "../state/session.ts";
 import { errorFrame, laneMember, streamErrorFrame, withMembers } from "./socket_frames.ts";
@@ -54,7 +56,7 @@ class Turn {
     const body = requestBody(this.frame, this.#own, this.#before);
     const request = new Request(exchange.url, { method: "POST", headers: exchange.request.headers, body, signal });
     const response = await (this.frame.isWarmup ? warmup(exchange, request) : ask(request));
-    if (response.ok && response.body !== null) await this.#forward(response, response.body.getReader());
+    if (response.ok && response.body !== null) await this.#forward(response, readerOf(response.body));
     else await this.#tellStatus(response);
   }
 

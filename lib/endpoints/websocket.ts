@@ -16,7 +16,8 @@ export function openWebSocket(exchange: Exchange): Handled {
   const foreign = foreignOrigin(request.headers);
   if (foreign !== undefined) return refuse(exchange, foreign, FORMATS.responses);
   // The request itself can't be read any more once its connection is a socket.
-  const origin = { ...exchange, request: new Request(exchange.url, { headers: turnHeaders(request.headers) }) };
+  const { url } = exchange;
+  const origin = { ...exchange, url, request: new Request(url, { headers: turnHeaders(request.headers) }) };
   const response = upgrading.upgrade((socket) => {
     const session = new SocketSession(origin, upgrading.ask, socket, () => services.sockets.delete(session));
     services.sockets.add(session);

@@ -2,6 +2,8 @@
  * Answers that stream. A feed produces bytes, one piece per network chunk of the upstream; `bodyOf` is the one loop that
  * drives it: slow clients push back on it, clients that leave close it, silence is filled with keep-alives.
  */
+import { type ByteSource, byteStream, type Sink } from "../base/byte_stream.ts";
+import { every } from "../base/clock.ts";
 import type { Failure } from "../base/failure.ts";
 import type { NeutralEvent } from "../neutral.ts";
 
@@ -13,8 +15,8 @@ export interface Feed {
    * status of its own. Called once, before `next`; `next` may be called while it is pending.
    */
   open(): Promise<Failure | undefined>;
-  /** The next bytes, undefined at the end. Never rejects. */
-  next(): Promise<Uint8Array | undefined>;
+  /** The next bytes, undefined at the end; at once where they are here already. Never rejects. */
+  next(): Promise<Uint8Array | undefined> | Uint8Array | undefined;
   /** What may be written now, while `next` is pending. */
   keepalive(): Uint8Array | undefined;
   /** Milliseconds since anything came from the upstream. */
@@ -32,49 +34,105 @@ export interface Pace {
   idleMs: number;
 }
 
-const TICK = Symbol("tick");
-
 /** The answer's body. `onEnd` is called once, however it ends; `left` tells that the client did not stay to the end. */
 export function bodyOf(feed: Feed, pace: Pace, onEnd: (left: boolean) => void): ReadableStream<Uint8Array> {
-  let pending: Promise<Uint8Array | undefined> | undefined;
-  let wake: ((value: typeof TICK) => void) | undefined;
-  let lastWrite = Date.now();
-  let ended = false;
-  const timer = setInterval(() => {
-    if (feed.silentMs() >= pace.idleMs) feed.fail(idleFailure(pace.idleMs));
-    else if (Date.now() - lastWrite >= pace.keepaliveMs) wake?.(TICK);
-  }, Math.max(1, Math.min(pace.keepaliveMs, pace.idleMs) / 2));
-  const end = (left: boolean): void => {
-    if (ended) return;
-    ended = true;
-    clearInterval(timer);
-    feed.close();
-    onEnd(left);
-  };
-  /** The next bytes, or `TICK` when a keep-alive is due; the read goes on meanwhile. */
-  const nextOrTick = (): Promise<Uint8Array | undefined | typeof TICK> =>
-    new Promise((resolve, reject) => {
-      wake = resolve;
-      (pending ??= feed.next()).then(resolve, reject);
-    });
-  return new ReadableStream<Uint8Array>({
-    async pull(controller) {
-      for (;;) {
-        const bytes = await nextOrTick().catch((error) => broken(feed, error));
-        if (ended) return;
-        if (bytes !== TICK) pending = undefined;
-        if (bytes === undefined) {
-          end(false);
-          controller.close();
-          return;
-        }
-        lastWrite = Date.now();
-        const out = bytes === TICK ? feed.keepalive() : bytes;
-        if (out !== undefined) return controller.enqueue(out);
+  return byteStream(new Drive(feed, pace, onEnd));
+}
+
+/** The loop: reads the feed, writes what it gives, waits where the client is slow. */
+class Drive implements ByteSource {
+  readonly #feed: Feed;
+  readonly #pace: Pace;
+  readonly #onEnd: (left: boolean) => void;
+  readonly #stopBeat: () => void;
+  #sink: Sink | undefined;
+  /** `next` is pending: the client waits for the upstream, and a keep-alive may be written. */
+  #isReading = false;
+  /** Pending where a keep-alive had no room. */
+  #room: Promise<unknown> | undefined;
+  #lastWrite = Date.now();
+  #hasEnded = false;
+
+  constructor(feed: Feed, pace: Pace, onEnd: (left: boolean) => void) {
+    this.#feed = feed;
+    this.#pace = pace;
+    this.#onEnd = onEnd;
+    this.#stopBeat = every(Math.max(1, Math.min(pace.keepaliveMs, pace.idleMs) / 2), this.#beat);
+  }
+
+  start(sink: Sink): void {
+    this.#sink = sink;
+    this.#read();
+  }
+
+  cancel(): void {
+    this.#end(true);
+  }
+
+  /** The same functions for every read: a closure each would cost as much as all else here. */
+  readonly #read = (): void => {
+    while (!this.#hasEnded) {
+      const next = this.#next();
+      if (next instanceof Promise) {
+        this.#isReading = true;
+        next.then(this.#took, this.#broke);
+        return;
       }
-    },
-    cancel: () => end(true),
-  });
+      if (!this.#write(next)) return;
+    }
+  };
+
+  #next(): ReturnType<Feed["next"]> {
+    try {
+      return this.#feed.next();
+    } catch (error) {
+      return broken(this.#feed, error);
+    }
+  }
+
+  readonly #took = (bytes: Uint8Array | undefined): void => {
+    this.#isReading = false;
+    if (this.#room !== undefined) void this.#room.then(() => this.#took(bytes));
+    else if (!this.#hasEnded && this.#write(bytes)) this.#read();
+  };
+
+  readonly #broke = (error: unknown): void => this.#took(broken(this.#feed, error));
+
+  /** Whether to go on at once. */
+  #write(bytes: Uint8Array | undefined): boolean {
+    if (bytes === undefined) {
+      this.#end(false);
+      this.#sink?.end();
+      return false;
+    }
+    this.#lastWrite = Date.now();
+    const room = this.#sink?.write(bytes);
+    void room?.then(this.#read);
+    return room === undefined;
+  }
+
+  readonly #beat = (): void => {
+    const { keepaliveMs, idleMs } = this.#pace;
+    if (this.#feed.silentMs() >= idleMs) this.#feed.fail(idleFailure(idleMs));
+    else if (this.#isReading && this.#room === undefined && Date.now() - this.#lastWrite >= keepaliveMs) {
+      this.#keepAlive();
+    }
+  };
+
+  #keepAlive(): void {
+    this.#lastWrite = Date.now();
+    const bytes = this.#feed.keepalive();
+    this.#room = bytes === undefined ? undefined : this.#sink?.write(bytes);
+    void this.#room?.then(() => this.#room = undefined);
+  }
+
+  #end(left: boolean): void {
+    if (this.#hasEnded) return;
+    this.#hasEnded = true;
+    this.#stopBeat();
+    this.#feed.close();
+    this.#onEnd(left);
+  }
 }
 
 /** A bug of ours within a stream: the client gets an error event and an end, never silence. */

@@ -2,6 +2,13 @@
 import { TIMED_OUT, within } from "../base/clock.ts";
 import { cutOff, type Failure } from "../base/failure.ts";
 
+/** What one read brings; undefined: the end. */
+export type Chunk = Uint8Array | undefined | Failure;
+
+function same(chunk: Chunk): Chunk {
+  return chunk;
+}
+
 /** Reads an upstream's body, and lets go of it in each of the ways that a stream can end. */
 export class Source {
   readonly #reader: ReadableStreamDefaultReader<Uint8Array>;
@@ -16,21 +23,28 @@ export class Source {
   }
 
   /** A chunk, undefined at the end, or the failure that broke it off. */
-  async read(): Promise<Uint8Array | undefined | Failure> {
-    this.#waitingSince ??= Date.now();
-    try {
-      const { done, value } = await this.#reader.read();
-      return done ? undefined : value;
-    } catch (error) {
-      return { ...cutOff(), cause: error };
-    } finally {
-      this.#waitingSince = undefined;
-    }
+  read(): Promise<Chunk> {
+    return this.readThen(same);
   }
 
-  /** The same, or `TIMED_OUT` at that time; undefined: there is none. */
-  async readBefore(time: number | undefined): Promise<Uint8Array | undefined | Failure | typeof TIMED_OUT> {
-    return time === undefined ? await this.read() : await within(this.read(), Math.max(0, time - Date.now()));
+  /** What `take` makes of the chunk: one promise less than to wait for it first, for each chunk of each stream. */
+  readThen<T>(take: (chunk: Chunk) => T | Promise<T>): Promise<T> {
+    this.#waitingSince ??= Date.now();
+    return this.#reader.read().then(
+      ({ done, value }) => {
+        this.#waitingSince = undefined;
+        return take(done ? undefined : value);
+      },
+      (error) => {
+        this.#waitingSince = undefined;
+        return take({ ...cutOff(), cause: error });
+      },
+    );
+  }
+
+  /** The same as `read`, or `TIMED_OUT` at that time; undefined: there is none. */
+  readBefore(time: number | undefined): Promise<Chunk | typeof TIMED_OUT> {
+    return time === undefined ? this.read() : within(this.read(), Math.max(0, time - Date.now()));
   }
 
   silentMs(): number {

@@ -21,7 +21,11 @@ export class TappedFeed implements Feed {
     return this.#feed.open();
   }
 
-  async next(): Promise<Uint8Array | undefined> {
+  next(): Promise<Uint8Array | undefined> | Uint8Array | undefined {
+    return this.#tap.isDone ? this.#feed.next() : this.#tapped();
+  }
+
+  async #tapped(): Promise<Uint8Array | undefined> {
     while (!this.#ended) {
       const bytes = await this.#feed.next();
       this.#ended = bytes === undefined;

@@ -62,6 +62,11 @@ export class Database {
     return this.#transaction("BEGIN IMMEDIATE", what, otherwise, act);
   }
 
+  /** The same for one statement alone, which needs no transaction: it would cost twice as much as the statement. */
+  alone<T>(what: string, otherwise: T, act: () => T): T {
+    return this.#guarded(what, otherwise, act);
+  }
+
   run(sql: string, ...values: SQLInputValue[]) {
     return this.#prepare(sql).run(...values);
   }

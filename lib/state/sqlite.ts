@@ -176,7 +176,7 @@ export class SqliteStore implements StateStore {
   }
 
   isForeign(scope: string, id: string): boolean {
-    return this.#reading("get", false, () => {
+    return this.#database.alone("get", false, () => {
       const sql = "SELECT count(*) AS known, sum(scope = ?) AS own FROM entries WHERE id = ?";
       const found = this.#database.one<{ known: number; own: number | null }>(sql, scope, id);
       return (found?.known ?? 0) > 0 && (found?.own ?? 0) === 0;

@@ -104,7 +104,7 @@ export class TokenCounter {
 }
 
 function startWorker(): Worker {
-  return openWorker(new URL("./worker.ts", import.meta.url), "./lib/tokens/worker.ts");
+  return openWorker(new URL("./worker.ts", import.meta.url), "tokens.js.br");
 }
 
 /** A timer that keeps no process alive. */

@@ -12,7 +12,7 @@ interface State {
   /** A call that has just begun: whether it is signed is told by the next event. */
   waiting: PartStart | undefined;
   /** Part indexes as they go out, by the part's key. */
-  out: Map<string, number>;
+  out: Map<number, number>;
   /** The next part index of each candidate. */
   next: number[];
   /** Some parts go out by another index than they came in by. */

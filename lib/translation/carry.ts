@@ -249,7 +249,7 @@ export const MAX_OBSERVED = 2 * 1024 * 1024;
 
 interface Observed {
   parts: Part[];
-  open: Map<string, Part>;
+  open: Map<number, Part>;
   size: number;
 }
 

@@ -14,12 +14,13 @@ type PartEnd = Extract<NeutralEvent, { t: "part_end" }>;
 
 /** Holds the end of thinking back until the next event, which may be a message that says its phase. */
 export function openPhaseCarrier(losses: Losses): Stage {
-  const thinking = new Set<string>();
+  const thinking = new Set<number>();
   let held: PartEnd | undefined;
   return {
     lets: () => held === undefined,
     push(event) {
       if (event.t === "keepalive" || event.t === "usage") return [event];
+      if (held === undefined && event.t !== "part_start" && event.t !== "part_end") return [event];
       if (event.t === "part_start" && held === undefined) losePhase(event.part, losses);
       const before = held === undefined ? NO_EVENTS : released(held, event, losses);
       held = undefined;

@@ -14,6 +14,11 @@ const PREFIX: Readonly<Record<Family, string>> = { openai: "x-ratelimit-", anthr
 /** What both families count. */
 const COUNTED = ["requests", "tokens"] as const;
 
+/** Whether a header is of either family; names are in lower case. */
+export function isRateLimit(name: string): boolean {
+  return name.startsWith(PREFIX.openai) || name.startsWith(PREFIX.anthropic);
+}
+
 /**
  * The headers for a client of this format: those of its own family as they are, else the other family's converted.
  * `now`: Unix milliseconds, which resets are counted from.

@@ -14,7 +14,7 @@ type PartEnd = Extract<NeutralEvent, { t: "part_end" }>;
 interface State {
   restore: Restore;
   /** Open calls of custom tools, by part. */
-  inputs: Map<string, CustomInput>;
+  inputs: Map<number, CustomInput>;
 }
 
 function newState(restore: Restore): State {

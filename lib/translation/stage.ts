@@ -23,7 +23,10 @@ export type PartEvent = Extract<NeutralEvent, { i: number }>;
 
 export const NO_EVENTS: readonly NeutralEvent[] = [];
 
-/** A part's name in maps: candidate and index. */
-export function partKey(event: { c: number; i: number }): string {
-  return `${event.c}.${event.i}`;
+/** A part's name in maps: candidate and index. A number, since one is asked for with each token. */
+export function partKey({ c, i }: { c: number; i: number }): number {
+  return c * MAX_PARTS + i;
 }
+
+/** More than any answer has, and so few that keys stay exact for millions of candidates. */
+const MAX_PARTS = 2 ** 32;

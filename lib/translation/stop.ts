@@ -22,7 +22,7 @@ interface Held {
 
 interface State {
   sequences: readonly string[];
-  held: Map<string, Held>;
+  held: Map<number, Held>;
   /** Open parts, as they must be ended when the text is cut. */
   open: { c: number; i: number }[];
   usage: Usage | undefined;

@@ -21,7 +21,7 @@ interface State {
   start: Start | undefined;
   candidates: Map<number, { parts: Part[]; stop: Stop }>;
   /** Parts that haven't ended, by candidate and index. */
-  open: Map<string, Part>;
+  open: Map<number, Part>;
   usage: Usage | undefined;
   failure: Failure | undefined;
   ended: boolean;

@@ -192,7 +192,7 @@ class Held {
         if (!this.#leaving && fault !== undefined) this.#failed++;
       });
     }
-    const deadline = performance.now() + 30_000;
+    const deadline = performance.now() + 90_000;
     while (performance.now() < deadline && this.look().open + this.#failed < this.#peers.length) {
       await pause(20);
     }

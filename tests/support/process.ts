@@ -90,6 +90,11 @@ export function runProcess(
   return { code: done.status, stdout: done.stdout, stderr: done.stderr };
 }
 
+/** Builds the executable as `bun run build` does, on Bun alone. */
+export function buildExecutable(outfile: string): { code: number | null; stderr: string } {
+  return runProcess([process.execPath, "run", `${ROOT}scripts/build.ts`, "--outfile", outfile]);
+}
+
 /** What runs the tests may have keys, a port or Bun's lifted cap in its environment: the process must do without. */
 function cleanEnvironment(): Record<string, string> {
   const clean: Record<string, string> = {};

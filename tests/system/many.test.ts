@@ -5,10 +5,9 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, test } from "bun:test";
 import { openStream, until } from "../support/many.ts";
 import {
+  buildExecutable,
   IS_BUN,
   residentBytes,
-  ROOT,
-  runProcess,
   SOURCE,
   type StartedProcess,
   startProcess,
@@ -24,17 +23,9 @@ beforeAll(async () => {
   mock = await startProcess([...SOURCE, "mock", "--port", "0"]);
   writeFileSync(config, `log: error\nproviders: { lab: { base_url: "${mock.url}/v1", formats: [chat] } }\n`);
   if (!IS_BUN) return;
-  const built = runProcess([
-    SOURCE[0] ?? "",
-    "build",
-    "--compile",
-    "--minify",
-    `${ROOT}main.ts`,
-    "--outfile",
-    executable,
-  ]);
+  const built = buildExecutable(executable);
   assert.equal(built.code, 0, built.stderr);
-}, 60_000);
+}, 120_000);
 afterAll(async () => {
   await mock?.stop();
   rmSync(folder, { recursive: true, force: true });

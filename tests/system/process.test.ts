@@ -4,7 +4,7 @@ import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, test } from "bun:test";
-import { IS_BUN, ROOT, runProcess, SOURCE, type StartedProcess, startProcess } from "../support/process.ts";
+import { buildExecutable, IS_BUN, runProcess, SOURCE, type StartedProcess, startProcess } from "../support/process.ts";
 import { openSocket } from "../support/socket.ts";
 import { until } from "../support/many.ts";
 
@@ -13,17 +13,9 @@ const executable = join(folder, "trivium");
 
 beforeAll(() => {
   if (!IS_BUN) return;
-  const built = runProcess([
-    SOURCE[0] ?? "",
-    "build",
-    "--compile",
-    "--minify",
-    `${ROOT}main.ts`,
-    "--outfile",
-    executable,
-  ]);
+  const built = buildExecutable(executable);
   assert.equal(built.code, 0, built.stderr);
-}, 60_000);
+}, 120_000);
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 const REQUESTS: readonly (readonly [string, object, string])[] = [
@@ -48,6 +40,20 @@ async function smoke(started: StartedProcess): Promise<void> {
 
 function suite(name: string, command: () => readonly string[]): void {
   describe(name, () => {
+    test("counts tokens with the tokenizer, which is in the executable too", async () => {
+      const started = await startProcess([...command(), "--port", "0"], {}, folder);
+      try {
+        const response = await fetch(`${started.url}/v1/responses/input_tokens`, {
+          method: "POST",
+          headers: { "content-type": "application/json" },
+          body: JSON.stringify({ model: "mock/echo", input: "hello there, how are the roads today" }),
+        });
+        assert.deepEqual(await response.json(), { object: "response.input_tokens", input_tokens: 16 });
+      } finally {
+        await started.stop();
+      }
+    }, 20_000);
+
     test("starts with nothing, streams through each API, stops by SIGTERM with exit code 0", async () => {
       const started = await startProcess([...command(), "--port", "0"], {}, folder);
       await smoke(started);

@@ -26,6 +26,7 @@ const ROOMS = [
   "state/",
   "version.ts",
   "router.ts",
+  "scope.ts",
   "metrics.ts",
   "siblings.ts",
   "upstream.ts",

@@ -1,4 +1,6 @@
 /** `background: true` on an upstream that has none: the answer is made without its client, who polls or comes back. */
+import { scopeOf } from "../../scope.ts";
+import { readerOf } from "../../base/byte_stream.ts";
 import type { Failure } from "../../base/failure.ts";
 import { dataFrame, namedFrame, SseReader } from "../../base/sse.ts";
 import { responseError } from "../../formats/responses/error.ts";
@@ -45,10 +47,10 @@ export async function startInBackground(exchange: Exchange, start: Start, route:
   const queued = own.tell(object);
   const maker = siblings === undefined ? {} : { maker: siblings.group };
   if (!state.put({ ...storedOf(context, queued), ...maker })) return refuse(exchange, notKept(), FORMAT);
-  const job = jobs.start(queued, { scope: call.scope, id: own.id, isStreamed: call.stream });
+  const job = jobs.start(queued, { scope: scopeOf(call.headers), id: own.id, isStreamed: call.stream });
   if (job === undefined || await runTooMany(exchange.services)) {
     if (job !== undefined) jobs.end(job);
-    state.delete(call.scope, own.id);
+    state.delete(scopeOf(call.headers), own.id);
     return refuse(exchange, tooMany(), FORMAT);
   }
   own.job = job;
@@ -121,7 +123,7 @@ async function readInto(job: Job, response: Response): Promise<void> {
     return;
   }
   const events = new SseReader(MAX_EVENT_BYTES);
-  const reader = response.body.getReader();
+  const reader = readerOf(response.body);
   // Who has given up is answered at once, and Deno forgets a fetch's signal once its garbage is collected.
   job.abort.signal.addEventListener("abort", () => void reader.cancel().catch(() => {}), { once: true });
   for (let read = await reader.read(); !read.done; read = await reader.read()) {

@@ -1,4 +1,5 @@
 /** `POST /responses`: what came before is put in, the answer is kept, on whatever upstream. */
+import { scopeOf } from "../../scope.ts";
 import { fail, invalid, type Result, success } from "../../base/failure.ts";
 import { answer, type Exchange, type Handled, refuse } from "../../exchange.ts";
 import { explain } from "../../explain.ts";
@@ -50,7 +51,7 @@ async function prepare(exchange: Exchange, call: Call, route: Route, wishes: Wis
   const { call: bodied, history, own } = whole.value;
   const context: TurnContext = {
     state: exchange.services.state,
-    scope: call.scope,
+    scope: scopeOf(call.headers),
     wishes,
     input: own.items,
     inConversation: history.inConversation,

@@ -1,4 +1,5 @@
 /** What came before a turn: earlier responses, a conversation, items referred to, put into the request where needed. */
+import { scopeOf } from "../../scope.ts";
 import { fail, type Failure, invalid, type Result, success, tooLarge } from "../../base/failure.ts";
 import type { JsonObject } from "../../base/fields.ts";
 import type { Exchange } from "../../exchange.ts";
@@ -72,36 +73,36 @@ async function earlierTurns(place: Place, first: string): Promise<Result<History
 }
 
 function find({ exchange, call }: Place, id: string): StoredResponse | undefined {
-  return exchange.services.state.get(call.scope, id);
+  return exchange.services.state.get(scopeOf(call.headers), id);
 }
 
 /** The response `id` isn't here: maybe an upstream keeps it. `later`: the turns that came after it. */
 async function beyond(place: Place, first: string, id: string, later: JsonObject[]): Promise<Result<History>> {
   const { exchange, call, provider, isNative } = place;
-  const pin = exchange.services.state.pinned(call.scope, id);
+  const pin = exchange.services.state.pinned(scopeOf(call.headers), id);
   const isKnownThere = isNative &&
     (pin === undefined ? id === first && !isForeign(place, id) : pin.provider === provider);
   if (isKnownThere) {
     return success(id === first ? NOTHING : { items: later, anchor: id, isLocal: true, inConversation: false });
   }
   if (pin === undefined) return fail(noPrevious(first, id));
-  const fetched = await fetchHistory(exchange, pin, call.abort.signal);
+  const fetched = await fetchHistory(exchange, pin, call.abort);
   if (!fetched.ok) return fetched;
   return success({ items: [...fetched.value, ...later], isLocal: true, inConversation: false });
 }
 
 /** An upstream sees one caller, the gateway: it would give anyone's response to anyone. */
 function isForeign({ exchange, call }: Place, id: string): boolean {
-  return exchange.services.state.isForeign(call.scope, id);
+  return exchange.services.state.isForeign(scopeOf(call.headers), id);
 }
 
 function conversationItems(place: Place, id: string): Result<History> {
   const { exchange, call, provider, isNative } = place;
   const { state } = exchange.services;
-  if (state.conversation(call.scope, id) !== undefined) {
-    return success({ items: state.items(call.scope, id), isLocal: true, inConversation: true });
+  if (state.conversation(scopeOf(call.headers), id) !== undefined) {
+    return success({ items: state.items(scopeOf(call.headers), id), isLocal: true, inConversation: true });
   }
-  const pin = state.pinned(call.scope, id);
+  const pin = state.pinned(scopeOf(call.headers), id);
   const isKnownThere = isNative && (pin === undefined ? !isForeign(place, id) : pin.provider === provider);
   if (isKnownThere) return success(NOTHING);
   return fail(pin === undefined ? noConversation(id, "conversation") : keptElsewhere(id, pin.provider));
@@ -126,7 +127,7 @@ function ownItems({ exchange, call, isNative }: Place): Result<OwnItems> {
   const resolved: JsonObject[] = [];
   let isResolved = false;
   for (const [index, item] of inputOf(call).entries()) {
-    const found = isReference(item) ? exchange.services.state.item(call.scope, item.id) : undefined;
+    const found = isReference(item) ? exchange.services.state.item(scopeOf(call.headers), item.id) : undefined;
     if (found === undefined && isReference(item) && !isNative && !isThinking(item.id)) {
       return fail(noReferred(item.id, `input[${index}]`));
     }

@@ -3,7 +3,7 @@ import type { Failure } from "../../base/failure.ts";
 import { FORMATS } from "../../formats/mod.ts";
 import { replayFrames } from "../../formats/responses/replay.ts";
 import type { Timeouts } from "../../config.ts";
-import { EVENT_STREAM, unbuffered } from "../../reply.ts";
+import { EVENT_STREAM, UNBUFFERED } from "../../reply.ts";
 import { bodyOf, type Feed } from "../../feeds/feed.ts";
 import type { JobStream } from "../../state/jobs.ts";
 
@@ -17,9 +17,7 @@ export function streamOf(job: JobStream, after: number, timeouts: Timeouts, head
 }
 
 export function eventStream(body: BodyInit, given: Record<string, string>): Response {
-  const headers = new Headers({ ...given, "content-type": EVENT_STREAM });
-  unbuffered(headers);
-  return new Response(body, { headers });
+  return new Response(body, { headers: { ...given, "content-type": EVENT_STREAM, ...UNBUFFERED } });
 }
 
 /** Each frame once its reader has room for it. */

@@ -4,7 +4,7 @@ import { fail, type Failure, type Result, success } from "../../base/failure.ts"
 import { isObject, type JsonObject } from "../../base/fields.ts";
 import { jsonObject } from "../../base/json.ts";
 import type { Provider } from "../../config.ts";
-import { abortWith, type Exchange, type Handled, refuse, scopeOf } from "../../exchange.ts";
+import { abortWith, type Exchange, type Handled, refuse } from "../../exchange.ts";
 import { FORMATS } from "../../formats/mod.ts";
 import { type Call, targetOf } from "../../plan.ts";
 import { relay } from "../../relay.ts";
@@ -45,7 +45,7 @@ export async function forward(
       ...(body === undefined ? {} : { "content-type": "application/json" }),
     },
     ...(body === undefined ? {} : { body }),
-    signal: call.abort.signal,
+    abort: call.abort,
     firstByteMs: call.config.timeouts.firstByteMs,
   });
   if (!sent.ok) return refuse(exchange, sent.failure, FORMAT);
@@ -64,7 +64,6 @@ function callFor({ services, request, requestId, url }: Exchange, { model }: Pin
     stream: url.searchParams.get("stream") === "true",
     strict: false,
     memory: services.memory,
-    scope: scopeOf(request.headers),
     abort: abortWith(request),
   };
 }
@@ -75,10 +74,14 @@ const MAX_PAGES = 50;
 const MAX_BYTES = 32 * 1024 * 1024;
 
 /** All items up to the end of this response, oldest first, from the provider that keeps it. */
-export async function fetchHistory(exchange: Exchange, pin: Pin, signal: AbortSignal): Promise<Result<JsonObject[]>> {
+export async function fetchHistory(
+  exchange: Exchange,
+  pin: Pin,
+  abort: AbortController,
+): Promise<Result<JsonObject[]>> {
   const provider = keeperOf(exchange, pin);
   if (provider === undefined) return fail(providerGone(pin.id, pin.provider));
-  const source = new Remote(exchange, provider, signal);
+  const source = new Remote(exchange, provider, abort);
   const turns: JsonObject[][] = [];
   for (let id: string | undefined = pin.id; id !== undefined;) {
     if (turns.length === MAX_TURNS) return fail(tooLong(pin));
@@ -110,7 +113,7 @@ function tooLong({ id, provider }: Pin): Failure {
 }
 
 class Remote {
-  constructor(readonly exchange: Exchange, readonly provider: Provider, readonly signal: AbortSignal) {}
+  constructor(readonly exchange: Exchange, readonly provider: Provider, readonly abort: AbortController) {}
 
   /** Undefined where there is no answer of any use. */
   async get(path: string): Promise<JsonObject | undefined> {
@@ -121,7 +124,7 @@ class Remote {
       method: "GET",
       path,
       headers: { accept: "application/json" },
-      signal: this.signal,
+      abort: this.abort,
       firstByteMs,
     });
     if (!sent.ok) return undefined;

@@ -1,6 +1,7 @@
 /** Responses that are kept: looked up, replayed, cancelled, deleted, here or at the upstream that keeps them. */
+import { scopeOf } from "../../scope.ts";
 import { invalid } from "../../base/failure.ts";
-import { answer, type Exchange, type Handled, idHeaders, refuse, scopeOf } from "../../exchange.ts";
+import { answer, type Exchange, type Handled, idHeaders, refuse } from "../../exchange.ts";
 import { replayFrames } from "../../formats/responses/replay.ts";
 import { FORMATS } from "../../formats/mod.ts";
 import type { Pin, StoredResponse } from "../../state/store.ts";

@@ -28,6 +28,10 @@ class ResponseTap implements Tap {
     this.#teller = teller;
   }
 
+  get isDone(): boolean {
+    return this.#heldBytes === 0 && this.#teller.isDone;
+  }
+
   push(bytes: Uint8Array): Uint8Array {
     if (this.#heldBytes === 0 && (this.#teller.isDone || (isWhole(bytes) && !mayCarryResponse(bytes)))) return bytes;
     this.#held.push(bytes);
@@ -50,7 +54,8 @@ class ResponseTap implements Tap {
   }
 
   #take(): Uint8Array {
-    const all = joinBytes(this.#held);
+    const [only, ...more] = this.#held;
+    const all = only !== undefined && more.length === 0 ? only : joinBytes(this.#held);
     this.#held = [];
     this.#heldBytes = 0;
     return all;
@@ -67,10 +72,11 @@ class ResponseTap implements Tap {
   #told(bytes: Uint8Array): Uint8Array {
     const out: Uint8Array[] = [];
     let from = 0;
-    for (let to = firstEnd(bytes, 0); to > 0; to = firstEnd(bytes, from)) {
+    for (let to = firstEnd(bytes, 0); to > 0 && !this.#teller.isDone; to = firstEnd(bytes, from)) {
       out.push(this.#event(bytes.subarray(from, to)));
       from = to;
     }
+    if (from === 0) return bytes;
     out.push(bytes.subarray(from));
     return joinBytes(out);
   }
@@ -117,12 +123,12 @@ function endOfEvents(bytes: Uint8Array): number {
 /** The end of the first event from `from` on, 0 where there is none. */
 function firstEnd(bytes: Uint8Array, from: number): number {
   const buffer = bufferOf(bytes);
-  const found = ENDS.map(([end, length]) => {
-    const at = buffer.indexOf(end, from);
-    return at === -1 ? Infinity : at + length;
-  });
-  const first = Math.min(...found);
-  return first === Infinity ? 0 : first;
+  const lf = buffer.indexOf("\n\n", from);
+  // Only up to there: to search all that follows for each event of a large read would take the square of its length.
+  const before = lf === -1 ? buffer : buffer.subarray(0, lf);
+  const crlf = before.indexOf("\r\n\r\n", from);
+  if (crlf !== -1) return crlf + 4;
+  return lf === -1 ? 0 : lf + 2;
 }
 
 function bufferOf(bytes: Uint8Array): Buffer {

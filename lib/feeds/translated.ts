@@ -7,7 +7,7 @@ import type { NeutralEvent, Usage } from "../neutral.ts";
 import { tokensOfBytes, utf8Length } from "../translation/estimate.ts";
 import type { Stage } from "../translation/stage.ts";
 import { type Feed, isContent } from "./feed.ts";
-import { AFTER_FINISH_MS, Source } from "./source.ts";
+import { AFTER_FINISH_MS, type Chunk, Source } from "./source.ts";
 
 const encoder = new TextEncoder();
 
@@ -53,15 +53,24 @@ export class TranslatedFeed implements Feed {
     return this.#early;
   }
 
-  async next(): Promise<Uint8Array | undefined> {
+  next(): Promise<Uint8Array | undefined> | Uint8Array | undefined {
     this.#isHeld = false;
-    for (;;) {
-      if (this.#early !== undefined) this.#tell(this.#early);
-      if (this.#out !== "") return this.#flush();
-      if (this.#done) return undefined;
-      await this.#advance();
-    }
+    if (this.#early !== undefined) this.#tell(this.#early);
+    if (this.#out !== "") return this.#flush();
+    if (this.#done) return undefined;
+    if (this.#stepping !== undefined) return this.#stepping.then(this.#again);
+    return this.#endBy === undefined
+      ? this.#source.readThen(this.#handOn)
+      : this.#source.readBefore(this.#endBy).then(this.#handOn);
   }
+
+  readonly #again = () => this.next();
+
+  /** Of a chunk that was read for `next`: its frames, or the next ones where it made none. */
+  readonly #handOn = (chunk: Chunk | typeof TIMED_OUT): Promise<Uint8Array | undefined> | Uint8Array | undefined => {
+    this.#take(chunk);
+    return this.next();
+  };
 
   #flush(): Uint8Array {
     const bytes = encoder.encode(this.#out);
@@ -113,7 +122,7 @@ export class TranslatedFeed implements Feed {
     }
   }
 
-  #take(chunk: Uint8Array | Failure | undefined | typeof TIMED_OUT): void {
+  #take(chunk: Chunk | typeof TIMED_OUT): void {
     if (this.#failed !== undefined) return this.#emit({ t: "error", failure: this.#failed });
     if (chunk === undefined || chunk === TIMED_OUT) {
       this.#decodeAll(this.#sse.end());

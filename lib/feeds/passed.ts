@@ -76,9 +76,7 @@ export class PassFeed implements Feed {
     if (this.#out.length > 0) return this.#flush();
     if (this.#done) return undefined;
     if (this.#stepping !== undefined) return this.#stepping.then(this.#again);
-    return this.#endBy === undefined
-      ? this.#source.readThen(this.#handOn)
-      : this.#source.readBefore(this.#endBy).then(this.#handOn);
+    return this.#source.readBeforeThen(this.#endBy, this.#handOn);
   }
 
   readonly #again = () => this.next();

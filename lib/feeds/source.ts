@@ -47,6 +47,14 @@ export class Source {
     return time === undefined ? this.read() : within(this.read(), Math.max(0, time - Date.now()));
   }
 
+  /** What `take` makes of that. */
+  readBeforeThen<T>(
+    time: number | undefined,
+    take: (chunk: Chunk | typeof TIMED_OUT) => T | Promise<T>,
+  ): Promise<T> {
+    return time === undefined ? this.readThen(take) : this.readBefore(time).then(take);
+  }
+
   silentMs(): number {
     return this.#waitingSince === undefined ? 0 : Date.now() - this.#waitingSince;
   }

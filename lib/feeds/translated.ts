@@ -59,9 +59,7 @@ export class TranslatedFeed implements Feed {
     if (this.#out !== "") return this.#flush();
     if (this.#done) return undefined;
     if (this.#stepping !== undefined) return this.#stepping.then(this.#again);
-    return this.#endBy === undefined
-      ? this.#source.readThen(this.#handOn)
-      : this.#source.readBefore(this.#endBy).then(this.#handOn);
+    return this.#source.readBeforeThen(this.#endBy, this.#handOn);
   }
 
   readonly #again = () => this.next();

@@ -26,8 +26,9 @@ export interface Comparison {
   warmUpSeconds?: number;
 }
 
-/** The JIT takes its time, and the more of it the more code there is. */
-const FIRST_WARM_UP_SECONDS = 2;
+/** The JIT takes its time, the more of it the more code there is; a gateway runs for days. */
+const FIRST_WARM_UP_SECONDS = 8;
+const QUICK_WARM_UP_SECONDS = 2;
 const WARM_UP_SECONDS = 0.2;
 
 export function compare(comparison: Comparison): Scenario {
@@ -36,9 +37,9 @@ export function compare(comparison: Comparison): Scenario {
 }
 
 async function runComparison(comparison: Comparison, bench: Bench): Promise<Section> {
-  const { name, title, pressure, variants, columns, claims, longer = 1, warmUpSeconds = FIRST_WARM_UP_SECONDS } =
-    comparison;
-  const { rounds, seconds } = bench.settings;
+  const { rounds, seconds, isQuick } = bench.settings;
+  const firstSeconds = isQuick ? QUICK_WARM_UP_SECONDS : FIRST_WARM_UP_SECONDS;
+  const { name, title, pressure, variants, columns, claims, longer = 1, warmUpSeconds = firstSeconds } = comparison;
   const servers = new Servers(bench);
   const samples: Sample[] = [];
   try {

@@ -40,6 +40,6 @@ export const BOUNDS: Readonly<Record<string, number>> = {
   "an event with 200 tools to one with 1, responses to chat": 2.7,
   "a byte of 500 messages to one of 20, chat to responses": 1.2,
   "one of 200 tools to one of 20, chat to responses": 0.77,
-  "SSE reader, byte by byte to whole": 130,
+  "SSE reader, byte by byte to whole": 500,
   "SSE reader, a byte of an event of 256 KB to one of 16 KB, in pieces of 64": 4.5,
 };

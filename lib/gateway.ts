@@ -266,7 +266,7 @@ function openReasoning(metrics: Metrics, log: Log | undefined, group: Group | un
   return new SharedReasoning({ path: join(group.folder, "reasoning.db"), writers: group.workers, onTrouble });
 }
 
-/** A class, since an object with a getter of its own costs more to make than all else that is done for a request. */
+/** A request as it comes in. */
 class Arrival implements Exchange {
   readonly path: string;
   readonly requestId = randomId("req_");

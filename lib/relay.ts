@@ -3,14 +3,13 @@
  * bytes (`passed`), the answer of any other is decoded to the neutral form and encoded again (`translated`). What is
  * sent is decided in `plan.ts`, what the client gets in `reply.ts`.
  */
-import { Buffer } from "node:buffer";
 import { readBodyWithin, TOO_LARGE } from "./base/body.ts";
 import { TIMED_OUT, within } from "./base/clock.ts";
 import { cutOff, fail, type Failure, protocolFault, type Result, success } from "./base/failure.ts";
 import { isObject, type JsonObject } from "./base/fields.ts";
 import { jsonObject, parseJson } from "./base/json.ts";
 import { redact } from "./base/secret.ts";
-import { SseReader } from "./base/sse.ts";
+import { bufferOf, SseReader } from "./base/sse.ts";
 import type { Provider } from "./config.ts";
 import { type Answer, type EncodedRequest, type Format, Losses, type Tap } from "./format.ts";
 import type { NeutralEvent, NeutralRequest, NeutralResponse, Part, Usage } from "./neutral.ts";
@@ -273,7 +272,7 @@ class Trip {
 
   /** An error object that was served with status 200. */
   #errorWithin(upstream: Response, bytes: Uint8Array): Failure | undefined {
-    const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    const buffer = bufferOf(bytes);
     if (bytes.length > MAX_ERROR_BYTES || !buffer.includes('"error"')) return undefined;
     const text = new TextDecoder().decode(bytes);
     const body = jsonObject(text);

@@ -135,3 +135,15 @@ export class Fields {
     return undefined;
   }
 }
+
+type Defined<T> =
+  & { [K in keyof T as undefined extends T[K] ? never : K]: T[K] }
+  & { [K in keyof T as undefined extends T[K] ? K : never]?: Exclude<T[K], undefined> };
+
+/** The same object without its undefined members, so that it can be spread into an exact type. */
+export function defined<T extends object>(members: T): Defined<T> {
+  const all = members as JsonObject;
+  const result: JsonObject = {};
+  for (const key of Object.keys(all)) if (all[key] !== undefined) result[key] = all[key];
+  return result as Defined<T>;
+}

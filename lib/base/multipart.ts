@@ -1,6 +1,6 @@
 /** Fields of a multipart form, found in its first bytes without reading the rest. Source: RFC 7578, RFC 2046 section 5.1. */
-import { Buffer } from "node:buffer";
 import type { Span } from "./json.ts";
+import { bufferOf } from "./sse.ts";
 
 const FORM = /^multipart\/form-data\s*;(?:.*?;)?\s*boundary=(?:"([^"]+)"|([^;\s]+))/i;
 
@@ -12,7 +12,7 @@ export function boundaryOf(contentType: string): string | undefined {
 
 /** Where the value of the field `name` stands in the form's first bytes; undefined where all of it isn't there. */
 export function findField(bytes: Uint8Array, boundary: string, name: string): Span | undefined {
-  const form = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const form = bufferOf(bytes);
   const delimiter = `--${boundary}`;
   let part = form.indexOf(delimiter);
   while (part !== -1) {

@@ -2,6 +2,7 @@
  * Server-sent events: bytes to events, events to frames. A leaf: no dependency, no knowledge of what is inside.
  * Source: WHATWG HTML, "Interpreting an event stream"; tolerances of TRANSLATION.md, section 4.
  */
+import { Buffer } from "node:buffer";
 
 export interface SseEvent {
   /** The value of the last `event:` line, `""` when there was none. */
@@ -143,6 +144,26 @@ function lineEnd(text: string, start: number): number {
   const lf = text.indexOf("\n", start);
   const cr = text.indexOf("\r", start);
   return cr === -1 || (lf !== -1 && lf < cr) ? lf : cr;
+}
+
+/** The bytes are whole events: most chunks are. */
+export function endsEvent(bytes: Uint8Array): boolean {
+  const last = bytes.length - 1;
+  if (bytes[last] !== LF) return false;
+  return bytes[last - 1] === LF || (bytes[last - 1] === CR && bytes[last - 2] === LF && bytes[last - 3] === CR);
+}
+
+/** The end of the last whole event in `bytes`, 0 where there is none. */
+export function endOfEvents(bytes: Uint8Array): number {
+  const buffer = bufferOf(bytes);
+  const lf = buffer.lastIndexOf("\n\n");
+  const crlf = buffer.lastIndexOf("\r\n\r\n");
+  return Math.max(lf === -1 ? 0 : lf + 2, crlf === -1 ? 0 : crlf + 4);
+}
+
+/** The same memory, to be searched natively. */
+export function bufferOf(bytes: Uint8Array): Buffer {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
 export function joinBytes(parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {

@@ -2,7 +2,7 @@
 import { Buffer } from "node:buffer";
 import { TIMED_OUT } from "../base/clock.ts";
 import { cutOff, type Failure } from "../base/failure.ts";
-import { joinBytes, SseReader } from "../base/sse.ts";
+import { endOfEvents, endsEvent, joinBytes, SseReader } from "../base/sse.ts";
 import type { Format, StreamDecoder } from "../format.ts";
 import { type Feed, isContent } from "./feed.ts";
 import { AFTER_FINISH_MS, type Chunk, Source } from "./source.ts";
@@ -93,7 +93,7 @@ export class PassFeed implements Feed {
 
   /** One read at a time, whoever asks: `next` may come while `open` is still waiting. */
   #advance(): Promise<void> {
-    return this.#stepping ??= this.#step().finally(() => this.#stepping = undefined);
+    return this.#stepping ??= this.#step();
   }
 
   #look(bytes: Uint8Array): void {
@@ -149,10 +149,14 @@ export class PassFeed implements Feed {
   }
 
   async #step(): Promise<void> {
-    const bytes = this.#take(await this.#source.readBefore(this.#endBy));
-    if (bytes === undefined) return;
-    this.#out.push(bytes);
-    if (this.failure === undefined) this.#look(bytes);
+    try {
+      const bytes = this.#take(await this.#source.readBefore(this.#endBy));
+      if (bytes === undefined) return;
+      this.#out.push(bytes);
+      if (this.failure === undefined) this.#look(bytes);
+    } finally {
+      this.#stepping = undefined;
+    }
   }
 
   /** What of a chunk may go out. */
@@ -170,7 +174,7 @@ export class PassFeed implements Feed {
       this.#lookForEnd(bytes, false);
       return bytes;
     }
-    const boundary = lastBoundary(bytes);
+    const boundary = endOfEvents(bytes);
     if (boundary === 0 && bytes.length < MAX_HELD_BYTES) {
       this.#held = bytes.slice();
       return undefined;
@@ -269,13 +273,6 @@ function indexIn(bytes: Uint8Array, text: Uint8Array, from: number): number {
   return Buffer.prototype.indexOf.call(bytes, text, from);
 }
 
-/** The bytes are whole events: most chunks are. */
-function endsEvent(bytes: Uint8Array): boolean {
-  const last = bytes.length - 1;
-  if (bytes[last] !== LF) return false;
-  return bytes[last - 1] === LF || (bytes[last - 1] === CR && bytes[last - 2] === LF && bytes[last - 3] === CR);
-}
-
 const LF = 10;
 const CR = 13;
 
@@ -289,16 +286,4 @@ function isWholeEvent(bytes: Uint8Array): boolean {
   } catch {
     return false;
   }
-}
-
-function bufferOf(bytes: Uint8Array): Buffer {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-}
-
-/** The end of the last whole event in `bytes`, 0 where there is none. */
-function lastBoundary(bytes: Uint8Array): number {
-  const buffer = bufferOf(bytes);
-  const lf = buffer.lastIndexOf("\n\n");
-  const crlf = buffer.lastIndexOf("\r\n\r\n");
-  return Math.max(lf === -1 ? 0 : lf + 2, crlf === -1 ? 0 : crlf + 4);
 }

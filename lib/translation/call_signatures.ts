@@ -15,19 +15,17 @@ interface State {
   out: Map<number, number>;
   /** The next part index of each candidate. */
   next: number[];
-  /** Some parts go out by another index than they came in by. */
-  isShifted: boolean;
 }
 
 function newState(): State {
-  return { waiting: undefined, out: new Map(), next: [], isShifted: false };
+  return { waiting: undefined, out: new Map(), next: [] };
 }
 
 /** Holds the start of a call back until the next event, which is its signature if it has one. */
 export function openSignatureCarrier(): Stage {
   const state = newState();
   return {
-    lets: () => state.waiting === undefined && !state.isShifted,
+    lets: () => state.waiting === undefined && state.out.size === 0,
     push(event) {
       if (state.waiting !== undefined) return release(state, state.waiting, event);
       return "i" in event ? place(state, event) : [event];
@@ -66,9 +64,8 @@ function nextIndex(state: State, c: number): number {
 
 function started(state: State, event: PartStart): NeutralEvent {
   const i = nextIndex(state, event.c);
-  state.out.set(partKey(event), i);
   if (i === event.i) return event;
-  state.isShifted = true;
+  state.out.set(partKey(event), i);
   return { ...event, i };
 }
 

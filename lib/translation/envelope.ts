@@ -6,6 +6,7 @@
 import { Buffer } from "node:buffer";
 import { crc32 } from "node:zlib";
 import { isObject } from "../base/fields.ts";
+import { bufferOf } from "../base/sse.ts";
 import type { Losses } from "../format.ts";
 import type { Issuer, Message, Opaque, Part } from "../neutral.ts";
 
@@ -36,7 +37,7 @@ const MARKS = marksOf('"gw', ".W3siaSI6", ".3.W10.");
 
 /** Whether it is worth to look for envelopes in these bytes of JSON; `marks`: what else would make it so. */
 export function mayHoldEnvelope(bytes: Uint8Array, marks: Marks): boolean {
-  const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const buffer = bufferOf(bytes);
   return MARKS.some((mark) => buffer.includes(mark)) || marks.some((mark) => buffer.includes(mark));
 }
 

@@ -8,7 +8,7 @@ import { createHash, randomBytes } from "node:crypto";
 const BASE62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 const CALL_ID = /^[a-zA-Z0-9_-]+$/;
 
-/** One text made of bytes at once: letters added one by one are a rope, whose ends the collector walks again and again. */
+/** One text made of bytes at once: letters added one by one would leave a rope of as many pieces. */
 function base62(bytes: Uint8Array, length: number): string {
   const letters = Buffer.alloc(length);
   for (let i = 0; i < length; i++) letters[i] = BASE62.charCodeAt((bytes[i % bytes.length] ?? 0) % 62);

@@ -1,7 +1,7 @@
 /** URL citations and `annotations` (TRANSLATION.md, 3.4); offsets are characters of the message's whole text. */
-import { isObject, type JsonObject } from "../../base/fields.ts";
+import { defined, isObject, type JsonObject } from "../../base/fields.ts";
 import type { Citation } from "../../neutral.ts";
-import { defined, objectsOf, textOf } from "./wire.ts";
+import { objectsOf, textOf } from "./wire.ts";
 
 /** Annotations of kinds that have no neutral term are left out. */
 export function decodeAnnotations(value: unknown): Citation[] {

@@ -1,11 +1,11 @@
 /** `messages` of a request: wire → neutral (TRANSLATION.md, 2.2 and 2.3). */
-import { describe, Fields, type JsonObject } from "../../base/fields.ts";
+import { defined, describe, Fields, type JsonObject } from "../../base/fields.ts";
 import type { Message, Opaque, Part, ReasoningPart, ToolCallPart, ToolResultPart } from "../../neutral.ts";
 import { derivedId } from "../../translation/ids.ts";
 import { signatureOf } from "./call_signature.ts";
 import { decodeContent } from "./parts_decode.ts";
 import { partsOfDetails } from "./reasoning.ts";
-import { defined, objectsOf, ownExtra, textOf, unread } from "./wire.ts";
+import { objectsOf, ownExtra, textOf, unread } from "./wire.ts";
 
 export interface Conversation {
   instructions: Part[];

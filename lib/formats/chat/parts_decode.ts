@@ -1,9 +1,9 @@
 /** Content of messages: wire → neutral (TRANSLATION.md, 2.3). */
-import { describe, Fields, type JsonObject } from "../../base/fields.ts";
+import { defined, describe, Fields, type JsonObject } from "../../base/fields.ts";
 import type { MediaPart, Part, ReasoningPart } from "../../neutral.ts";
 import { mediaOfUrl } from "../../translation/media.ts";
 import { thinkingSignature, thinkingText } from "./reasoning.ts";
-import { defined, ownExtra, unread } from "./wire.ts";
+import { ownExtra, unread } from "./wire.ts";
 
 interface Names {
   names: Record<string, string>;

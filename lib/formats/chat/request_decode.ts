@@ -1,11 +1,11 @@
 /** A client's request: wire → neutral (TRANSLATION.md, 2.1). Messages, parts and tools have files of their own. */
 import { fail, type Result, success } from "../../base/failure.ts";
-import { Faults, Fields, isObject, type JsonObject } from "../../base/fields.ts";
+import { defined, Faults, Fields, isObject, type JsonObject } from "../../base/fields.ts";
 import type { NeutralRequest, OutputFormat, Reasoning } from "../../neutral.ts";
 import { isEffort } from "../../translation/effort.ts";
 import { decodeMessages } from "./messages_decode.ts";
 import { decodeToolChoice, decodeTools } from "./tools_decode.ts";
-import { defined, memberOf, unread } from "./wire.ts";
+import { memberOf, unread } from "./wire.ts";
 
 /** How this format names neutral fields; what a request wrote otherwise is laid over it. */
 const NAMES: Readonly<Record<string, string>> = {

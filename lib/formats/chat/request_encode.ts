@@ -1,6 +1,6 @@
 /** A request for an upstream: neutral → wire (TRANSLATION.md, 2.1, 2.7, 2.8). */
 import { fail, invalid, type Result, success, unsupported } from "../../base/failure.ts";
-import { isObject, type JsonObject } from "../../base/fields.ts";
+import { defined, isObject, type JsonObject } from "../../base/fields.ts";
 import type { EncodedRequest, Losses, Target } from "../../format.ts";
 import type { Effort, NeutralRequest } from "../../neutral.ts";
 import { clipEffort, effortOfBudget } from "../../translation/effort.ts";
@@ -14,7 +14,7 @@ import { type Encoding, lose, nameOf, newEncoding } from "./encoding.ts";
 import { encodeMessages } from "./messages_encode.ts";
 import { encodeSampling } from "./sampling_encode.ts";
 import { encodeTools } from "./tools_encode.ts";
-import { defined, merged, withExtra } from "./wire.ts";
+import { merged, withExtra } from "./wire.ts";
 
 /** The longest tool name, and the longest user id, that OpenAI takes. */
 const MAX_NAME = 64;

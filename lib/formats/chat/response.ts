@@ -1,6 +1,6 @@
 /** Whole answers, both ways (TRANSLATION.md, section 3). */
 import { protocolFault, type Result } from "../../base/failure.ts";
-import { isObject, type JsonObject } from "../../base/fields.ts";
+import { defined, isObject, type JsonObject } from "../../base/fields.ts";
 import type { Answer, Losses, Target } from "../../format.ts";
 import type { Candidate, NeutralResponse, Part, ReasoningPart, TextPart, ToolCallPart } from "../../neutral.ts";
 import { answerId } from "../../translation/ids.ts";
@@ -12,7 +12,7 @@ import { replayWhole } from "./event_decode.ts";
 import { detailsOf } from "./reasoning.ts";
 import { encodeStop, refusalText } from "./stop.ts";
 import { encodeUsage } from "./usage.ts";
-import { defined, objectsOf, textOf } from "./wire.ts";
+import { objectsOf, textOf } from "./wire.ts";
 
 /** The failure of an error object; `upstream_protocol` when there is no answer in it. */
 export function decodeResponse(body: JsonObject, target: Target): Result<NeutralResponse> {

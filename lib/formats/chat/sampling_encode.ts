@@ -1,8 +1,7 @@
 /** Sampling fields and the models that refuse them (TRANSLATION.md, 2.1, model-class guards). */
-import type { JsonObject } from "../../base/fields.ts";
+import { defined, type JsonObject } from "../../base/fields.ts";
 import type { Effort, NeutralRequest } from "../../neutral.ts";
 import { type Encoding, lose } from "./encoding.ts";
-import { defined } from "./wire.ts";
 
 type Field = "temperature" | "topP" | "frequencyPenalty" | "presencePenalty" | "logitBias" | "logprobs";
 

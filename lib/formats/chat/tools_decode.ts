@@ -1,8 +1,8 @@
 /** Tools and the choice among them: wire → neutral (TRANSLATION.md, 2.4 to 2.6). */
-import { describe, Fields, isObject, type JsonObject } from "../../base/fields.ts";
+import { defined, describe, Fields, isObject, type JsonObject } from "../../base/fields.ts";
 import type { Tool, ToolChoice, WebSearch } from "../../neutral.ts";
 import { leftovers } from "../../translation/leftover.ts";
-import { defined, memberOf, objectsOf, ownExtra, textOf, unread } from "./wire.ts";
+import { memberOf, objectsOf, ownExtra, textOf, unread } from "./wire.ts";
 
 export function decodeTools(fields: Fields): Tool[] {
   const tools = (fields.array("tools") ?? []).map((value, index) =>

@@ -1,12 +1,12 @@
 /** Tools and the choice among them: neutral → wire (TRANSLATION.md, 2.4 to 2.6). */
 import { unsupported } from "../../base/failure.ts";
-import type { JsonObject } from "../../base/fields.ts";
+import { defined, type JsonObject } from "../../base/fields.ts";
 import type { Tool, ToolChoice, WebSearch } from "../../neutral.ts";
 import { CUSTOM_TOOL_SCHEMA, customDescription, flatDescription } from "../../translation/arguments.ts";
 import { distinctTools } from "../../translation/names.ts";
 import { isStrictSchema, objectSchema } from "../../translation/schema.ts";
 import { type Encoding, lose, nameOf } from "./encoding.ts";
-import { defined, withExtra } from "./wire.ts";
+import { withExtra } from "./wire.ts";
 
 /** The members `tools`, `tool_choice`, `parallel_tool_calls` and `web_search_options`, as far as there are any. */
 export function encodeTools(encoding: Encoding): JsonObject {

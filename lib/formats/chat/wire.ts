@@ -3,7 +3,7 @@
  * (TRANSLATION.md, format A, 2.8): reading and writing of members that stand on many objects. Types: openai 7.55.0,
  * `resources/chat/completions`.
  */
-import { type Fields, isObject, type JsonObject } from "../../base/fields.ts";
+import { defined, type Fields, isObject, type JsonObject } from "../../base/fields.ts";
 import type { Losses } from "../../format.ts";
 import type { Extra } from "../../neutral.ts";
 import { leftovers, saysNothing } from "../../translation/leftover.ts";
@@ -24,14 +24,6 @@ export function objectsOf(value: unknown): JsonObject[] {
 /** A member of a value that may be no object. */
 export function memberOf(value: unknown, key: string): unknown {
   return isObject(value) ? value[key] : undefined;
-}
-
-/** The same object without its undefined members, so that it can be spread into an exact type. */
-export function defined<T extends object>(members: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
-  const all = members as JsonObject;
-  const result: JsonObject = {};
-  for (const key of Object.keys(all)) if (all[key] !== undefined) result[key] = all[key];
-  return result as { [K in keyof T]?: Exclude<T[K], undefined> };
 }
 
 /** The members nobody read, without those that say nothing: null and the empty lists that SDKs echo. */

@@ -1,5 +1,5 @@
 /** Content blocks to parts: one reader for requests and for whole answers (TRANSLATION.md, 1.1, 2.3 and 3.4). */
-import { Fields, isObject, type JsonObject } from "../../base/fields.ts";
+import { defined, Fields, isObject, type JsonObject } from "../../base/fields.ts";
 import type {
   CompactionPart,
   Extra,
@@ -17,7 +17,7 @@ import type {
 import { decodeCitations } from "./citation.ts";
 import { textOfNative } from "./native_text.ts";
 import { formOf, opaquesOf } from "./signature.ts";
-import { decodeCache, defined, mergeJson, ownExtra, unread } from "./wire.ts";
+import { decodeCache, mergeJson, ownExtra, unread } from "./wire.ts";
 
 /** Where blocks come from. Only a client knows paths, and only history may be put in words for another format. */
 export interface Origin {

@@ -1,7 +1,7 @@
 /** Parts of the history to content blocks (TRANSLATION.md, 1.4, 1.5, 2.3 and 2.4). */
 import { Buffer } from "node:buffer";
 import { unsupported } from "../../base/failure.ts";
-import type { JsonObject } from "../../base/fields.ts";
+import { defined, type JsonObject } from "../../base/fields.ts";
 import type {
   CompactionPart,
   MediaPart,
@@ -18,7 +18,7 @@ import { argumentsObject, customAsArguments } from "../../translation/arguments.
 import { normalMediaType } from "../../translation/media.ts";
 import { encodeCitation } from "./citation.ts";
 import { clientName, type Encoding, markPath, refuse } from "./encoding.ts";
-import { defined, encodeCache, withExtra } from "./wire.ts";
+import { encodeCache, withExtra } from "./wire.ts";
 
 /** Block types that take a cache mark [T]. */
 const HOLDERS: ReadonlySet<unknown> = new Set([

@@ -1,7 +1,6 @@
 /** Citations of text blocks (TRANSLATION.md, 3.4). */
-import { isObject, type JsonObject } from "../../base/fields.ts";
+import { defined, isObject, type JsonObject } from "../../base/fields.ts";
 import type { Citation } from "../../neutral.ts";
-import { defined } from "./wire.ts";
 
 type DocumentCitation = Extract<Citation, { kind: "document" }>;
 

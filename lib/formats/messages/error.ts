@@ -1,10 +1,9 @@
 /** Errors, both ways (TRANSLATION.md, section 5). */
 import type { Failure, FailureKind } from "../../base/failure.ts";
-import { isObject, type JsonObject } from "../../base/fields.ts";
+import { defined, isObject, type JsonObject } from "../../base/fields.ts";
 import { namedFrame } from "../../base/sse.ts";
 import type { ErrorAnswer } from "../../format.ts";
 import { overflowNumbers } from "../../translation/overflow.ts";
-import { defined } from "./wire.ts";
 
 /** Status and type that this format's SDKs make their typed exceptions of. */
 const ANSWERS: Readonly<Record<FailureKind, readonly [number, string]>> = {

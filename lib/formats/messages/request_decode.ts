@@ -1,12 +1,12 @@
 /** A client's request body and headers to the neutral form (TRANSLATION.md, 2 and 1.4). */
 import { fail, invalid, type Result, success } from "../../base/failure.ts";
-import { Faults, Fields, isObject, type JsonObject } from "../../base/fields.ts";
+import { defined, Faults, Fields, isObject, type JsonObject } from "../../base/fields.ts";
 import type { Message, NeutralRequest, OutputFormat, Reasoning } from "../../neutral.ts";
 import { isEffort } from "../../translation/effort.ts";
 import { changesAnswer } from "./betas.ts";
 import { decodeBlocks, decodeContent, type Origin } from "./block_decode.ts";
 import { decodeToolChoice, decodeTools } from "./tool_decode.ts";
-import { decodeCache, defined, NATIVE_ISSUER, ownExtra, unread } from "./wire.ts";
+import { decodeCache, NATIVE_ISSUER, ownExtra, unread } from "./wire.ts";
 
 const CLIENT: Origin = { side: "request", issuer: NATIVE_ISSUER };
 
@@ -145,7 +145,7 @@ function decodeReasoning(fields: Fields, nested: JsonObject): Reasoning | undefi
     thinking.faults.add('Missing required number "budget_tokens"', thinking.at("budget_tokens"));
   }
   const display = thinking.value["display"];
-  const known = display === "summarized" || display === "omitted" ? display : undefined;
+  const known: Reasoning["display"] = display === "summarized" || display === "omitted" ? display : undefined;
   if (known !== undefined) thinking.skip("display");
   return { mode, ...effort, ...defined({ budgetTokens, display: known }), ...ownExtra(unread(thinking)) };
 }

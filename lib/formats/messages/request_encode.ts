@@ -1,6 +1,6 @@
 /** The neutral form to a request body for an upstream of this format (TRANSLATION.md, 2). */
 import { fail, type Failure, invalid, type Result, success, unsupported } from "../../base/failure.ts";
-import type { JsonObject } from "../../base/fields.ts";
+import { defined, type JsonObject } from "../../base/fields.ts";
 import type { EncodedRequest, Losses, Target } from "../../format.ts";
 import type { NeutralRequest } from "../../neutral.ts";
 import { unknownResponse } from "../../translation/history.ts";
@@ -11,7 +11,7 @@ import { encodeMessages, encodeSystem, newCallIds } from "./history.ts";
 import { encodeSampling, nameLostFields } from "./sampling.ts";
 import { encodeThinking, isOn, lacksSignedThinking, withoutThinking } from "./thinking.ts";
 import { encodeTools } from "./tool_encode.ts";
-import { DEFAULT_VERSION, defined, encodeCache, mergeJson } from "./wire.ts";
+import { DEFAULT_VERSION, encodeCache, mergeJson } from "./wire.ts";
 
 /** Fails with kind `unsupported` where the request would mean something else without what can't be carried. */
 export function encodeRequest(request: NeutralRequest, target: Target, losses: Losses): Result<EncodedRequest> {

@@ -1,6 +1,6 @@
 /** Whole answers, both ways (TRANSLATION.md, 3). */
 import { fail, protocolFault, type Result, success } from "../../base/failure.ts";
-import { Faults, Fields, isObject, type JsonObject } from "../../base/fields.ts";
+import { defined, Faults, Fields, isObject, type JsonObject } from "../../base/fields.ts";
 import type { Answer, Target } from "../../format.ts";
 import type { NeutralResponse, Part, Usage } from "../../neutral.ts";
 import { tokensOfBytes, utf8Length } from "../../translation/estimate.ts";
@@ -11,7 +11,7 @@ import { decodeBlocks } from "./block_decode.ts";
 import { isErrorBody } from "./error.ts";
 import { decodeStop, encodeStop } from "./stop.ts";
 import { decodeTier, decodeUsage, encodeTier, encodeUsage } from "./usage.ts";
-import { defined, ownExtra, unread } from "./wire.ts";
+import { ownExtra, unread } from "./wire.ts";
 
 /** Fails with kind `upstream_protocol` on what is no message, with the error's own kind on an error served as 200. */
 export function decodeResponse(body: JsonObject, target: Target): Result<NeutralResponse> {

@@ -1,9 +1,8 @@
 /** Sampling fields, and the fields that this format doesn't have (TRANSLATION.md, 2.1). */
-import type { JsonObject } from "../../base/fields.ts";
+import { defined, type JsonObject } from "../../base/fields.ts";
 import type { NeutralRequest } from "../../neutral.ts";
 import { saysNothing } from "../../translation/leftover.ts";
 import { clientName, type Encoding } from "./encoding.ts";
-import { defined } from "./wire.ts";
 
 /** `temperature`, `top_p` and `top_k`, as far as the model and its thinking allow. 1 is what the API does by itself. */
 export function encodeSampling(encoding: Encoding, thinkingOn: boolean): JsonObject {

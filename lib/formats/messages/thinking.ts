@@ -1,11 +1,11 @@
 /** How a model is asked to think, and when it must not be (TRANSLATION.md, 1.4, 2.6 and 2.7). */
-import type { JsonObject } from "../../base/fields.ts";
+import { defined, type JsonObject } from "../../base/fields.ts";
 import { isObject } from "../../base/fields.ts";
 import type { Losses } from "../../format.ts";
 import type { Effort, Reasoning } from "../../neutral.ts";
 import { budgetOfEffort, clipBudget, clipEffort, effortOfBudget } from "../../translation/effort.ts";
 import { clientName, type Encoding } from "./encoding.ts";
-import { defined, withExtra } from "./wire.ts";
+import { withExtra } from "./wire.ts";
 
 /** The members `thinking` and `output_config.effort`. */
 export interface EncodedThinking {

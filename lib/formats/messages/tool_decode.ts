@@ -1,9 +1,9 @@
 /** Tool definitions and the choice among them, from the client (TRANSLATION.md, 2.4 to 2.6). */
-import { Fields, type JsonObject } from "../../base/fields.ts";
+import { defined, Fields, type JsonObject } from "../../base/fields.ts";
 import type { Extra, Tool, ToolChoice, WebSearch } from "../../neutral.ts";
 import { leftovers } from "../../translation/leftover.ts";
 import { clientTool } from "./client_tools.ts";
-import { decodeCache, defined, mergeJson, unread } from "./wire.ts";
+import { decodeCache, mergeJson, unread } from "./wire.ts";
 
 export function decodeTools(body: Fields): Tool[] {
   const tools = body.array("tools") ?? [];

@@ -1,13 +1,13 @@
 /** Tool definitions and the choice among them, to the upstream (TRANSLATION.md, 2.4 to 2.6). */
 import { unsupported } from "../../base/failure.ts";
-import { isObject, type JsonObject } from "../../base/fields.ts";
+import { defined, isObject, type JsonObject } from "../../base/fields.ts";
 import type { NeutralRequest, Tool, ToolCallPart } from "../../neutral.ts";
 import { CUSTOM_TOOL_SCHEMA, customDescription, flatDescription } from "../../translation/arguments.ts";
 import { distinctTools } from "../../translation/names.ts";
 import { constrainedSchema, isStrictSchema, objectSchema } from "../../translation/schema.ts";
 import { setMark } from "./block_encode.ts";
 import { clientName, type Encoding, refuse } from "./encoding.ts";
-import { defined, withExtra } from "./wire.ts";
+import { withExtra } from "./wire.ts";
 
 /** `tools` and `tool_choice`; `forced` when the model must call one. */
 export interface EncodedTools {

@@ -1,7 +1,7 @@
 /** Token counts (TRANSLATION.md, 3.3): this format counts cached input beside `input_tokens`, the neutral form within. */
-import { Faults, Fields, isObject, type JsonObject } from "../../base/fields.ts";
+import { defined, Faults, Fields, isObject, type JsonObject } from "../../base/fields.ts";
 import type { Usage } from "../../neutral.ts";
-import { defined, ownExtra, unread } from "./wire.ts";
+import { ownExtra, unread } from "./wire.ts";
 
 /** Undefined when `value` is no usage object. Counts that are missing or no numbers are 0. */
 export function decodeUsage(value: unknown): Usage | undefined {

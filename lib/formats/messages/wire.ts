@@ -2,7 +2,7 @@
  * What the files of this folder share about Anthropic's Messages API (TRANSLATION.md, format B): reading and writing
  * of members that stand on many objects. Types: @anthropic-ai/sdk 1.11.0, `resources/messages`.
  */
-import { type Fields, isObject, type JsonObject } from "../../base/fields.ts";
+import { defined, type Fields, isObject, type JsonObject } from "../../base/fields.ts";
 import type { Losses } from "../../format.ts";
 import type { Extra } from "../../neutral.ts";
 import { leftovers } from "../../translation/leftover.ts";
@@ -12,14 +12,6 @@ export const DEFAULT_VERSION = "2023-06-01";
 
 /** The family whose signatures stand in thinking blocks as they are; all others travel in an envelope. */
 export const NATIVE_ISSUER = "anthropic";
-
-/** The same object without its undefined members, so that it can be spread into an exact type. */
-export function defined<T extends object>(members: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
-  const all = members as JsonObject;
-  const result: JsonObject = {};
-  for (const key of Object.keys(all)) if (all[key] !== undefined) result[key] = all[key];
-  return result as { [K in keyof T]?: Exclude<T[K], undefined> };
-}
 
 /** `patch` laid over `base`: objects are merged member by member, everything else of `patch` wins. */
 export function mergeJson(base: JsonObject, patch: JsonObject): JsonObject {

@@ -4,10 +4,10 @@
  * that item and its output are a call and a result in the history (TRANSLATION.md, 2.5). Types: openai 7.55.0,
  * `resources/responses`.
  */
-import { isObject, type JsonObject } from "../../base/fields.ts";
+import { defined, isObject, type JsonObject } from "../../base/fields.ts";
 import { jsonObject } from "../../base/json.ts";
 import type { Extra, NeutralRequest, Part, Tool, ToolCallPart, ToolResultPart } from "../../neutral.ts";
-import { defined, FORMAT } from "./wire.ts";
+import { FORMAT } from "./wire.ts";
 
 interface Definition {
   description: string;

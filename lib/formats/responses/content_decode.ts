@@ -1,8 +1,8 @@
 /** Content parts of messages and tool results: wire → neutral (TRANSLATION.md, 2.3 and 3.4). */
-import { describe, type Faults, Fields, isObject } from "../../base/fields.ts";
+import { defined, describe, type Faults, Fields, isObject } from "../../base/fields.ts";
 import type { Citation, MediaPart, Part, TextPart } from "../../neutral.ts";
 import { mediaOfUrl } from "../../translation/media.ts";
-import { defined, extraOf, FORMAT } from "./wire.ts";
+import { extraOf, FORMAT } from "./wire.ts";
 
 /** A string, or a list of typed parts. `path` is that of the member that holds them. */
 export function decodeContent(faults: Faults, content: unknown, path: string): Part[] {

@@ -1,12 +1,12 @@
 /** Content parts of messages and tool results, neutral → wire (TRANSLATION.md, 2.3 and 3.4). */
 import { unsupported } from "../../base/failure.ts";
-import type { JsonObject } from "../../base/fields.ts";
+import { defined, type JsonObject } from "../../base/fields.ts";
 import type { Citation, MediaPart, Part, SearchResultPart } from "../../neutral.ts";
 import { loseWithin } from "../../translation/leftover.ts";
 import { dataUrl } from "../../translation/media.ts";
 import { shiftCitation } from "./content_decode.ts";
 import { carryExtra, clientName, type Encoding } from "./encoding.ts";
-import { defined, FORMAT, OPTION_TTLS } from "./wire.ts";
+import { FORMAT, OPTION_TTLS } from "./wire.ts";
 
 /** Parts as `content`: a string where there is one plain text, else a list. */
 export function contentOf(parts: readonly JsonObject[]): string | readonly JsonObject[] {

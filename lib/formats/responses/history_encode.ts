@@ -2,14 +2,14 @@
  * What the model said and did in earlier turns, neutral → items: reasoning, messages, calls (TRANSLATION.md, 1.3, 2.9
  * and 3.4). Opaque values go to the family of models that minted them alone.
  */
-import type { JsonObject } from "../../base/fields.ts";
+import { defined, type JsonObject } from "../../base/fields.ts";
 import type { CompactionPart, Item, Message, NativePart, Part, ReasoningPart, ToolCallPart } from "../../neutral.ts";
 import { summaryText } from "../../translation/compaction.ts";
 import { callId } from "../../translation/ids.ts";
 import { encodeOutputPart } from "./content_encode.ts";
 import { carryExtra, clientName, type Encoding } from "./encoding.ts";
 import type { Placed } from "./input_encode.ts";
-import { defined, FORMAT, MAX_CALL_ID, ownFields } from "./wire.ts";
+import { FORMAT, MAX_CALL_ID, ownFields } from "./wire.ts";
 
 interface State {
   encoding: Encoding;

@@ -2,13 +2,13 @@
  * A request's `input`, wire → neutral: items grouped into messages (TRANSLATION.md, 2.2 and 2.9). Consecutive items of
  * the model's form one assistant message, consecutive tool outputs one tool message.
  */
-import { describe, type Faults, Fields, isObject } from "../../base/fields.ts";
+import { defined, describe, type Faults, Fields, isObject } from "../../base/fields.ts";
 import type { Item, Message, Part, Role, Tool, ToolResultPart } from "../../neutral.ts";
 import { decodeClientItem, foundTools } from "./client_tools.ts";
 import { countFromStart, decodeContent } from "./content_decode.ts";
 import { decodeItem, decodeMessage, decodeNative, type ItemContext, skipDirectCaller } from "./item_decode.ts";
 import { decodeTools } from "./tools_decode.ts";
-import { defined, extraOf, FORMAT, isClientItem } from "./wire.ts";
+import { extraOf, FORMAT, isClientItem } from "./wire.ts";
 
 export interface DecodedInput {
   /** System and developer messages before all others. */

@@ -1,5 +1,5 @@
 /** The conversation, neutral → `input` items (TRANSLATION.md, 2.2, 2.3 and 2.9). */
-import type { JsonObject } from "../../base/fields.ts";
+import { defined, type JsonObject } from "../../base/fields.ts";
 import type { Message, Part, Tool, ToolResultPart } from "../../neutral.ts";
 import { settleToolResults } from "../../translation/history.ts";
 import { callId } from "../../translation/ids.ts";
@@ -7,7 +7,7 @@ import { contentOf, encodeInputPart, reportCitations } from "./content_encode.ts
 import { carryExtra, clientName, type Encoding } from "./encoding.ts";
 import { encodeModelParts } from "./history_encode.ts";
 import { encodeTools } from "./tools_encode.ts";
-import { defined, FORMAT, MAX_CALL_ID, ownFields } from "./wire.ts";
+import { FORMAT, MAX_CALL_ID, ownFields } from "./wire.ts";
 
 /** An item, and where it stood in a client's `input` of this format. */
 export interface Placed {

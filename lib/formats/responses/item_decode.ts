@@ -2,14 +2,14 @@
  * Items that a model made, wire → neutral parts: the same in a client's history and in an upstream's answer
  * (TRANSLATION.md, 1.3, 2.9 and 3.4).
  */
-import { type Faults, Fields, isObject } from "../../base/fields.ts";
+import { defined, type Faults, Fields, isObject } from "../../base/fields.ts";
 import type { Item, Opaque, Part, ReasoningPart, ToolCallPart } from "../../neutral.ts";
 import { openSummary } from "../../translation/compaction.ts";
 import { isEnvelope, openedOrBroken } from "../../translation/envelope.ts";
 import { openWords } from "../../translation/sealed_words.ts";
 import { decodeContent, decodeTexts } from "./content_decode.ts";
 import { nativeText } from "./native_text.ts";
-import { defined, extraOf, FORMAT } from "./wire.ts";
+import { extraOf, FORMAT } from "./wire.ts";
 
 export interface ItemContext {
   faults: Faults;

@@ -2,13 +2,12 @@
  * The items of an upstream's stream as neutral parts: which of them are open, and what was already said of them. What an
  * item's deltas left out is made up for from its last event, which holds it whole.
  */
-import { Faults, isObject, type JsonObject } from "../../base/fields.ts";
+import { defined, Faults, isObject, type JsonObject } from "../../base/fields.ts";
 import type { Citation, Item, NeutralEvent, Part, ReasoningPart, ToolCallPart } from "../../neutral.ts";
 import { randomId } from "../../translation/ids.ts";
 import { shiftCitation } from "./content_decode.ts";
 import { decodeOutputItem, PIECE_BREAK } from "./item_decode.ts";
 import { saysNothing, type Seen } from "./response.ts";
-import { defined } from "./wire.ts";
 
 interface PartState {
   /** The neutral part's index; a part without content has not begun. */

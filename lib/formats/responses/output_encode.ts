@@ -1,5 +1,5 @@
 /** Output items of an answer, neutral → wire: what JSON answers and streams build in common (TRANSLATION.md, 3.4). */
-import type { JsonObject } from "../../base/fields.ts";
+import { defined, type JsonObject } from "../../base/fields.ts";
 import type { Losses } from "../../format.ts";
 import type { Citation, Item, NativePart, Opaque, Part, ReasoningPart, Stop, ToolCallPart } from "../../neutral.ts";
 import { sealSummary } from "../../translation/compaction.ts";
@@ -9,7 +9,7 @@ import { sealWords } from "../../translation/sealed_words.ts";
 import { shiftCitation } from "./content_decode.ts";
 import { encodeCitation } from "./content_encode.ts";
 import { PIECE_BREAK } from "./item_decode.ts";
-import { defined, FORMAT, ownFields } from "./wire.ts";
+import { FORMAT, ownFields } from "./wire.ts";
 
 export type ItemStatus = "in_progress" | "completed" | "incomplete";
 

@@ -1,10 +1,9 @@
 /** How much the model is to think, neutral → `reasoning` (TRANSLATION.md, 2.7). */
-import type { JsonObject } from "../../base/fields.ts";
+import { defined, type JsonObject } from "../../base/fields.ts";
 import type { Target } from "../../format.ts";
 import type { Effort, Reasoning } from "../../neutral.ts";
 import { clipEffort, type EffortBudgets, effortOfBudget } from "../../translation/effort.ts";
 import { carryExtra, clientName, dropField, type Encoding } from "./encoding.ts";
-import { defined } from "./wire.ts";
 
 /** Whether encrypted reasoning may come back. */
 export function modelReasons(target: Target): boolean {

@@ -1,11 +1,11 @@
 /** A client's request, wire → neutral (TRANSLATION.md, 2.1 and 2.9). */
 import { fail, type Result, success } from "../../base/failure.ts";
-import { Faults, Fields, isObject, type JsonObject } from "../../base/fields.ts";
+import { defined, Faults, Fields, isObject, type JsonObject } from "../../base/fields.ts";
 import type { NeutralRequest, OutputFormat, Reasoning, Tool } from "../../neutral.ts";
 import { isEffort } from "../../translation/effort.ts";
 import { decodeInput } from "./input_decode.ts";
 import { decodeToolChoice, decodeTools } from "./tools_decode.ts";
-import { defined, extraOf, INCLUDE_ENCRYPTED, INCLUDE_LOGPROBS, WIRE_NAMES } from "./wire.ts";
+import { extraOf, INCLUDE_ENCRYPTED, INCLUDE_LOGPROBS, WIRE_NAMES } from "./wire.ts";
 
 /** Members of nested objects that nobody knows go to the extensions by their dotted path. */
 interface Body {

@@ -1,6 +1,6 @@
 /** A request for an upstream, neutral → wire (TRANSLATION.md, 2.1 and 2.7). */
 import { fail, type Result, success, unsupported } from "../../base/failure.ts";
-import { Faults, type JsonObject } from "../../base/fields.ts";
+import { defined, Faults, type JsonObject } from "../../base/fields.ts";
 import type { EncodedRequest, Losses, Target } from "../../format.ts";
 import type { FormatName, NeutralRequest } from "../../neutral.ts";
 import { derivedId } from "../../translation/ids.ts";
@@ -13,7 +13,6 @@ import { encodeInput } from "./input_encode.ts";
 import { encodeReasoning, modelReasons } from "./reasoning_encode.ts";
 import { encodeToolChoice, encodeTools, listedTools } from "./tools_encode.ts";
 import {
-  defined,
   FORMAT,
   INCLUDE_ENCRYPTED,
   INCLUDE_LOGPROBS,

@@ -2,7 +2,7 @@
 import { Buffer } from "node:buffer";
 import { isObject } from "../../base/fields.ts";
 import { jsonObject } from "../../base/json.ts";
-import { joinBytes, namedFrame, SseReader } from "../../base/sse.ts";
+import { bufferOf, endOfEvents, endsEvent, joinBytes, namedFrame, SseReader } from "../../base/sse.ts";
 import type { Tap, Teller } from "../../format.ts";
 
 export function openTap(teller: Teller): Tap {
@@ -33,7 +33,7 @@ class ResponseTap implements Tap {
   }
 
   push(bytes: Uint8Array): Uint8Array {
-    if (this.#heldBytes === 0 && (this.#teller.isDone || (isWhole(bytes) && !mayCarryResponse(bytes)))) return bytes;
+    if (this.#heldBytes === 0 && (this.#teller.isDone || (endsEvent(bytes) && !mayCarryResponse(bytes)))) return bytes;
     this.#held.push(bytes);
     this.#heldBytes += bytes.length;
     const end = endOfEvents(bytes);
@@ -102,24 +102,6 @@ function mayCarryResponse(bytes: Uint8Array): boolean {
   return bufferOf(bytes).includes(RESPONSE);
 }
 
-const LF = 0x0a;
-
-/** Whether the bytes end where an event does, as most reads do. */
-function isWhole(bytes: Uint8Array): boolean {
-  return bytes.at(-1) === LF && bytes.at(-2) === LF;
-}
-
-const ENDS: readonly (readonly [string, number])[] = [["\n\n", 2], ["\r\n\r\n", 4]];
-
-/** The end of the last whole event, 0 where there is none. */
-function endOfEvents(bytes: Uint8Array): number {
-  const buffer = bufferOf(bytes);
-  return Math.max(...ENDS.map(([end, length]) => {
-    const at = buffer.lastIndexOf(end);
-    return at === -1 ? 0 : at + length;
-  }));
-}
-
 /** The end of the first event from `from` on, 0 where there is none. */
 function firstEnd(bytes: Uint8Array, from: number): number {
   const buffer = bufferOf(bytes);
@@ -129,8 +111,4 @@ function firstEnd(bytes: Uint8Array, from: number): number {
   const crlf = before.indexOf("\r\n\r\n", from);
   if (crlf !== -1) return crlf + 4;
   return lf === -1 ? 0 : lf + 2;
-}
-
-function bufferOf(bytes: Uint8Array): Buffer {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }

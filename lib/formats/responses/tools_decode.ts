@@ -1,9 +1,9 @@
 /** Tools and the choice among them, wire → neutral (TRANSLATION.md, 2.4 to 2.6). */
-import { describe, type Faults, Fields, isObject, type JsonObject } from "../../base/fields.ts";
+import { defined, describe, type Faults, Fields, isObject, type JsonObject } from "../../base/fields.ts";
 import type { Tool, ToolChoice, WebSearch } from "../../neutral.ts";
 import { leftovers } from "../../translation/leftover.ts";
 import { decodeClientTool, isClientTool } from "./client_tools.ts";
-import { defined, extraOf, FORMAT, serverToolOf } from "./wire.ts";
+import { extraOf, FORMAT, serverToolOf } from "./wire.ts";
 
 /** Namespaces are flattened: each of their tools carries the namespace's name. */
 export function decodeTools(faults: Faults, values: readonly unknown[], path: string): Tool[] {

@@ -1,10 +1,10 @@
 /** Tools and the choice among them, neutral → wire (TRANSLATION.md, 2.4 to 2.6). */
 import { unsupported } from "../../base/failure.ts";
-import type { JsonObject } from "../../base/fields.ts";
+import { defined, type JsonObject } from "../../base/fields.ts";
 import type { NeutralRequest, Tool, ToolChoice } from "../../neutral.ts";
 import { isStrictSchema, objectSchema } from "../../translation/schema.ts";
 import { carryExtra, clientName, type Encoding } from "./encoding.ts";
-import { defined, FORMAT, ownFields } from "./wire.ts";
+import { FORMAT, ownFields } from "./wire.ts";
 
 /** What tools need to know of the request that they stand in: less than its other members do. */
 export type ToolEncoding =

@@ -1,7 +1,7 @@
 /** Token counts (TRANSLATION.md, 3.3): this format counts as the neutral form does. */
-import { isObject, type JsonObject } from "../../base/fields.ts";
+import { defined, isObject, type JsonObject } from "../../base/fields.ts";
 import type { Usage } from "../../neutral.ts";
-import { defined, extraOf, ownFields } from "./wire.ts";
+import { extraOf, ownFields } from "./wire.ts";
 
 /** Undefined where the upstream counted nothing. Negative and missing numbers read as 0. */
 export function decodeUsage(value: unknown): Usage | undefined {

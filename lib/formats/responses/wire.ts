@@ -56,18 +56,6 @@ export const MAX_NAME = 64;
 /** How long marks and `prompt_cache_options` can say that a cache lives. */
 export const OPTION_TTLS: ReadonlySet<string> = new Set(["30m", "12h"]);
 
-type Defined<T> =
-  & { [K in keyof T as undefined extends T[K] ? never : K]: T[K] }
-  & { [K in keyof T as undefined extends T[K] ? K : never]?: Exclude<T[K], undefined> };
-
-/** The members that have a value. */
-export function defined<T extends object>(members: T): Defined<T> {
-  const all = members as JsonObject;
-  const result: JsonObject = {};
-  for (const key of Object.keys(all)) if (all[key] !== undefined) result[key] = all[key];
-  return result as Defined<T>;
-}
-
 /** Members that nobody read, tagged as this format's. */
 export function extraOf(rest: JsonObject | undefined): Extra | undefined {
   return rest === undefined ? undefined : { format: FORMAT, fields: rest };

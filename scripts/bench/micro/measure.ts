@@ -60,7 +60,8 @@ export async function measure(work: Work, against: Work, count: number): Promise
 }
 
 const LEAST_ROUNDS = 7;
-const MOST_ROUNDS = 60;
+/** Some seconds: on a busy machine the JIT takes as long before it has compiled what is measured. */
+const MOST_ROUNDS = 800;
 
 /** Measures until the ratio is within the bound, so that noise has many rounds to fail in and a slow code has none. */
 export async function measureWithin(work: Work, against: Work, bound: number): Promise<Measured> {
